@@ -1,0 +1,60 @@
+"""Where the passes over the images run. An engine is one file: it takes a plan and yields shards, in order."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from audit.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from audit.cams import CamMethod
+    from audit.inputs import InputSpec
+    from audit.measures import Measure
+    from audit.probes import ProbeSet
+    from audit.result import MeanMap
+    from audit.runtimes import Head, Model
+    from audit.tasks import OutputSpec, Task
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything a pass needs, decided before the first batch."""
+
+    model: Model  # prepared
+    probe: ProbeSet
+    input: InputSpec
+    task: Task
+    output: OutputSpec
+    measures: tuple[Measure, ...]
+    cam: CamMethod | None
+    head: Head | None
+    targets: tuple[str, ...]
+    regions: tuple[str, ...]
+    mean_map_groupings: tuple[tuple[str, ...], ...]  # () when pictures are not aligned
+    batch_size: int
+    workers: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shard:
+    """What a run of consecutive rows gave: their rows of records.parquet, and the tallies' sums over them."""
+
+    rows: NDArray[np.int64]
+    records: pd.DataFrame
+    mean_maps: tuple[MeanMap, ...]
+
+
+class Engine(Protocol):
+    """Runs a plan over the given rows."""
+
+    def shards(self, plan: Plan, rows: NDArray[np.int64]) -> Iterator[Shard]:
+        """One shard a batch, in the order of `rows`; nothing outlives its batch."""
+
+
+ENGINES: Registry[Engine] = Registry(__name__, "engine")

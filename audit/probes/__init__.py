@@ -1,0 +1,125 @@
+"""The probe set: labelled images, whose they are, and where in them a model should look.
+
+A layout is one plug-in file: it knows a folder when it sees one and reads it into a plain table. Everything after
+(roles of columns, bands, checks, decoding) is written once, in the private files beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from audit.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from audit.inputs import InputSpec
+
+GRID = 56  # map and region meet on the model's input grid, at most this many cells a side
+
+
+class Layout(Protocol):
+    """A way that people lay a probe set out on disk."""
+
+    def matches(self, folder: Path) -> bool:
+        """Whether `folder` looks like this layout; cheap, reads names only."""
+
+    def read(self, folder: Path) -> pd.DataFrame:
+        """The raw table: strings, None where a cell is empty; a `path` column relative to the folder (or one of
+        its default names), and whatever else the layout knows. Raises ProbeError."""
+
+    def files(self, folder: Path) -> tuple[Path, ...]:
+        """The files that make up the manifest, for its hash."""
+
+
+LAYOUTS: Registry[Layout] = Registry(__name__, "layout")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ProbeOptions:
+    """What was asked of the probe set, by flags or by `[probe]`; None means: by the default names."""
+
+    label: str | None = None
+    subject: str | None = None
+    groups: tuple[str, ...] = ()
+    bands: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    layout: str | None = None
+    aligned: bool | None = None
+    limit: int | None = None
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProbeSet:
+    """A checked probe set. Nothing is decoded yet.
+
+    `table` has one row an image, in manifest order: `path` (relative, posix), `subject`, `label`, one
+    `attribute.NAME` for every attribute that a grouping uses; all strings, None where not stated. The label is one
+    of the attributes. `groupings` are tuples of attribute names: `("skin",)`, `("gender", "skin")`.
+    """
+
+    folder: Path
+    table: pd.DataFrame
+    label: str
+    subject: str | None
+    groupings: tuple[tuple[str, ...], ...]
+    regions: tuple[str, ...]
+    aligned: bool
+    manifest_sha256: str
+    total: int  # rows before --limit
+    notes: tuple[str, ...] = ()  # sentences for the terminal and the report
+    region_sources: Any = None  # private to audit.probes
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def sampled(self) -> bool:
+        return len(self.table) < self.total
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Decoded images ready for the model, with what else was seen of them while they were open.
+
+    Only readable images are here; the others stand in `unreadable` as (row, reason).
+    `regions[name]` is float32 `[B, h, w]` on the input grid: the share of each cell that the region covers, NaN
+    where an image has no such region. `quality[name]` is float64 `[B]` of the decoded original.
+    """
+
+    rows: NDArray[np.int64]  # [B] row numbers in the probe set's table
+    images: NDArray[Any]  # [B, C, H, W] or [B, H, W, C], the model's dtype
+    sha256: tuple[str, ...]  # of each file's bytes
+    quality: Mapping[str, NDArray[np.float64]]
+    regions: Mapping[str, NDArray[np.float32]]
+    unreadable: tuple[tuple[int, str], ...] = ()
+    unreadable_sha256: Mapping[int, str] = dataclasses.field(default_factory=dict)
+
+
+def read_probe(folder: str | Path, options: ProbeOptions | None = None) -> ProbeSet:
+    """Read and check a probe folder: layout, roles, paths, bands, groupings, regions. Raises ProbeError (the set
+    can't be used), UsageError (a column or layout that was asked for does not exist)."""
+    from audit.probes._read import read
+
+    return read(Path(folder), options or ProbeOptions())
+
+
+def batches(
+    probe: ProbeSet,
+    spec: InputSpec,
+    rows: NDArray[np.int64],
+    *,
+    batch_size: int,
+    workers: int,
+    regions: tuple[str, ...] = (),
+) -> Iterator[Batch]:
+    """Decode the given rows in order, ahead of the caller, in `workers` threads; memory stays flat (at most a few
+    batches are in flight). Regions come on the input grid, at most GRID x GRID cells."""
+    from audit.probes._stream import stream
+
+    return stream(probe, spec, rows, batch_size=batch_size, workers=workers, regions=regions)

@@ -1,0 +1,306 @@
+"""What an audit found, as plain values: the record. To and from JSON; format number 1.
+
+Changes of the format: 1, the first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+FORMAT = 1
+
+Attributes = Mapping[str, str | None]  # {"skin": "dark", "gender": None}: None is "not stated"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """A value with its interval, and what it rests on. None where there is none."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int  # items that count
+    subjects: int  # subjects that count
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class GroupEstimate(Estimate):
+    """One group's estimate. `indicative`: fewer subjects than the minimum, so shown but never judged."""
+
+    attributes: Attributes
+    indicative: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Disparity:
+    """How the groups of one attribute differ. `worst` and `best` are in the measure's own direction (for "none":
+    largest and smallest). `left_out` names groups without the evidence to take part. p stays None until tests are
+    asked for."""
+
+    attribute: str  # "skin", "gender*skin"
+    kind: str  # "difference", "ratio"
+    value: float | None
+    low: float | None
+    high: float | None
+    worst: Attributes | None
+    best: Attributes | None
+    left_out: tuple[Attributes, ...] = ()
+    descriptive: bool = False  # fewer than two groups with evidence: shown over all groups, not judged
+    note: str | None = None
+    p_value: float | None = None
+    p_method: str | None = None
+    p_adjusted: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """Two groups of one attribute: first minus second, and smaller over larger on logs, with simultaneous
+    intervals."""
+
+    attribute: str
+    first: Attributes
+    second: Attributes
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+    ratio: float | None
+    ratio_low: float | None
+    ratio_high: float | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Skipped:
+    """What could not be had, and why, in words a user can act on. `attribute` when it is for one attribute only."""
+
+    measure: str
+    reason: str
+    parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    attribute: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """One measure over the whole probe set."""
+
+    measure: str
+    title: str
+    parameters: Mapping[str, str]
+    family: str
+    unit: str
+    better: str
+    definition: str
+    formula: str
+    source: str
+    diagnostic: bool
+    overall: Estimate
+    by_group: tuple[GroupEstimate, ...] = ()
+    disparities: tuple[Disparity, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    of: str | None = None  # None: the model itself
+
+    @property
+    def column(self) -> str:
+        return column_name(self.measure, self.parameters)
+
+    def groups(self, attribute: str) -> tuple[GroupEstimate, ...]:
+        """The groups of one attribute (`"skin"`, `"gender*skin"`), in the record's order."""
+        return tuple(g for g in self.by_group if attribute_name(g.attributes) == attribute)
+
+    def disparity(self, attribute: str, kind: str = "difference") -> Disparity | None:
+        return next((d for d in self.disparities if (d.attribute, d.kind) == (attribute, kind)), None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class MeanMap:
+    """Sums of the images' class activation maps by group: enough to draw mean maps without the model.
+
+    Each image's map is divided by its own sum first, so a mean map holds shares of relevance. `sums` is float64
+    [G, 2, h, w] and `counts` int64 [G, 2]; the second axis is wrong (0) and right (1) decisions.
+    """
+
+    cam: str
+    target: str
+    attribute: str
+    groups: tuple[Attributes, ...]
+    sums: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+    def mean(self, group: int, decisions: str = "all") -> NDArray[np.float64] | None:
+        """Mean map [h, w] of one group, None where no image counts."""
+        part = {"all": slice(0, 2), "wrong": slice(0, 1), "right": slice(1, 2)}[decisions]
+        count = int(self.counts[group, part].sum())
+        return None if count == 0 else self.sums[group, part].sum(axis=0) / count
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AuditResult:
+    """Everything an audit found. The dictionaries are the blocks of `audit.json` (interface page, section 4).
+
+    `verdict` is the block that `gate.Verdict.to_json()` gives, or None when nothing was judged.
+    """
+
+    model: Mapping[str, Any]
+    probe: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    measurements: tuple[Measurement, ...]
+    skipped: tuple[Skipped, ...]
+    tool: Mapping[str, Any]
+    run: Mapping[str, Any]
+    notes: tuple[str, ...] = ()  # what a reader must know first, as sentences
+    verdict: Mapping[str, Any] | None = None
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    mean_maps: tuple[MeanMap, ...] = ()
+    items: pd.DataFrame | None = None  # records.parquet, when loaded
+
+    def find(self, measure: str, parameters: Mapping[str, str] | None = None) -> Measurement | None:
+        """The model's own measurement of this name; without parameters the first one listed."""
+        for found in self.measurements:
+            if found.measure == measure and found.of is None and parameters in (None, dict(found.parameters)):
+                return found
+        return None
+
+    def all(self, measure: str) -> tuple[Measurement, ...]:
+        return tuple(m for m in self.measurements if m.measure == measure and m.of is None)
+
+    def __getitem__(self, name: str) -> MeasurementTable:
+        """By measure name, or by full column name (`relevance_mass[cam=cam,…]`)."""
+        for found in self.measurements:
+            if name in (found.measure, found.column):
+                return MeasurementTable(found)
+        why = next((s.reason for s in self.skipped if name in (s.measure, column_name(s.measure, s.parameters))), None)
+        if why is not None:
+            raise UsageError(f"{name} was skipped: {why}")
+        names = sorted({m.measure for m in self.measurements})
+        raise UsageError("no such measure in this audit", value=name, allowed=names, hint=nearest(name, names))
+
+    def to_json(self) -> dict[str, Any]:
+        """The record, ready for `json.dumps`: no NaN, keys in a fixed order."""
+        return {
+            "format": FORMAT,
+            "tool": dict(self.tool),
+            "notes": list(self.notes),
+            "model": dict(self.model),
+            "probe": dict(self.probe),
+            "settings": dict(self.settings),
+            "measurements": [_plain(m) for m in self.measurements],
+            "skipped": [_plain(s) for s in self.skipped],
+            "verdict": dict(self.verdict) if self.verdict is not None else {"status": "not judged", "rules": []},
+            "files": dict(self.files),
+            "run": dict(self.run),
+        }
+
+    @classmethod
+    def from_json(
+        cls, record: Mapping[str, Any], *, mean_maps: Iterable[MeanMap] = (), items: pd.DataFrame | None = None
+    ) -> AuditResult:
+        """The inverse of `to_json`. Raises UsageError on another format number."""
+        if record.get("format") != FORMAT:
+            raise UsageError("this record has another format", value=record.get("format"), allowed=str(FORMAT))
+        return cls(
+            model=record["model"],
+            probe=record["probe"],
+            settings=record["settings"],
+            measurements=tuple(_measurement(m) for m in record["measurements"]),
+            skipped=tuple(Skipped(**s) for s in record["skipped"]),
+            tool=record["tool"],
+            run=record["run"],
+            notes=tuple(record.get("notes", ())),
+            verdict=record.get("verdict"),
+            files=record.get("files", {}),
+            mean_maps=tuple(mean_maps),
+            items=items,
+        )
+
+
+class MeasurementTable:
+    """A measurement as tidy pandas tables: `result["wrong_label_rate"].by_group("skin")`."""
+
+    def __init__(self, measurement: Measurement) -> None:
+        self.measurement = measurement
+
+    @property
+    def overall(self) -> Estimate:
+        return self.measurement.overall
+
+    def by_group(self, attribute: str) -> pd.DataFrame:
+        """One row a group: value, low, high, n, subjects, indicative; indexed by the attribute's values."""
+        import pandas as pd
+
+        rows = self.measurement.groups(attribute)
+        if not rows:
+            names = list(dict.fromkeys(attribute_name(g.attributes) for g in self.measurement.by_group))
+            raise UsageError(
+                "this audit has no such attribute", value=attribute, allowed=names, hint=nearest(attribute, names)
+            )
+        names = attribute.split("*")
+        keys = [tuple("not stated" if g.attributes[k] is None else g.attributes[k] for k in names) for g in rows]
+        index = (
+            pd.Index([k[0] for k in keys], name=names[0])
+            if len(names) == 1
+            else pd.MultiIndex.from_tuples(keys, names=names)
+        )
+        fields = ("value", "low", "high", "n", "subjects", "indicative")
+        return pd.DataFrame([{f: getattr(g, f) for f in fields} for g in rows], index=index)
+
+    def disparities(self) -> pd.DataFrame:
+        """One row an attribute and kind."""
+        import pandas as pd
+
+        fields = ("attribute", "kind", "value", "low", "high", "p_value", "p_adjusted", "worst", "best", "descriptive")
+        return pd.DataFrame([{f: getattr(d, f) for f in fields} for d in self.measurement.disparities], columns=fields)
+
+    def pairs(self, attribute: str) -> pd.DataFrame:
+        """One row a pair of groups of one attribute, with simultaneous intervals."""
+        import pandas as pd
+
+        fields = [f.name for f in dataclasses.fields(Pair)]
+        rows = [p for p in self.measurement.pairs if p.attribute == attribute]
+        return pd.DataFrame([{f: getattr(p, f) for f in fields} for p in rows], columns=fields)
+
+
+def attribute_name(attributes: Attributes) -> str:
+    """`{"gender": …, "skin": …}` is the attribute `gender*skin`."""
+    return "*".join(attributes)
+
+
+def column_name(measure: str, parameters: Mapping[str, str]) -> str:
+    """`MEASURE[param=value,…]`, parameters in alphabetical order."""
+    inside = ",".join(f"{k}={parameters[k]}" for k in sorted(parameters))
+    return f"{measure}[{inside}]" if inside else measure
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses to dictionaries, NaN to None, tuples to lists; `of` and `attribute` are left out when None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        named = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        optional = {"of", "attribute"} if isinstance(value, Measurement | Skipped) else set()
+        return {k: v for k, v in named.items() if v is not None or k not in optional}
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _measurement(record: Mapping[str, Any]) -> Measurement:
+    known = {f.name for f in dataclasses.fields(Measurement)}
+    plain = {k: v for k, v in record.items() if k in known}
+    plain["overall"] = Estimate(**record["overall"])
+    plain["by_group"] = tuple(GroupEstimate(**g) for g in record.get("by_group", ()))
+    plain["disparities"] = tuple(
+        Disparity(**{**d, "left_out": tuple(d.get("left_out", ()))}) for d in record.get("disparities", ())
+    )
+    plain["pairs"] = tuple(Pair(**p) for p in record.get("pairs", ()))
+    return Measurement(**plain)

@@ -1,0 +1,175 @@
+"""A model file, opened: what goes in, what comes out, which layers can be tapped, and one pass that gives it all.
+
+A runtime is one plug-in file per model format. It says what it can give; nobody asks what type it is.
+Everything wanted is asked for up front in a `Request`, so that an image goes through the model once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from audit.errors import ModelError, UsageError, nearest
+from audit.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# How an activation [C, h, w] of one image becomes one number (reference: InsideBias, and see the measure).
+REDUCTIONS = ("max_of_channel_mean", "mean_of_channel_max", "mean")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class TensorSpec:
+    """An input or output of the model file. None stands for a free dimension."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """A named place in the network whose activation can be looked at.
+
+    A layer is an activation *after its non-linearity* (or a convolution's output, where none follows). `shape` is
+    (C, h, w) for one image, whatever the file's own layout, or (C,) for a vector. `depth` is 0 at the input and 1
+    at the output, by position among the layers.
+    """
+
+    name: str
+    kind: str  # "relu", "conv", "silu", …: the operator that makes the value
+    shape: tuple[int, ...]
+    depth: float
+    convolution: bool  # a convolution, or the non-linearity that directly follows one (batch norm in between)
+    non_negative: bool  # false: activations are clipped at 0 before they are reduced, and the report says so
+    reason: str | None = None  # why it can't be tapped; None: it can
+
+    @property
+    def spatial(self) -> bool:
+        return len(self.shape) == 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Head:
+    """A global average pool and a linear layer (or none: the identity) from a layer to the output's logits:
+    logits = weight @ mean over space of the activation + bias. Makes CAM exact."""
+
+    layer: str
+    weight: NDArray[np.float32]  # [K, C]
+    bias: NDArray[np.float32]  # [K]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Description:
+    """What a model turned out to be, for one input shape."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]  # with the shapes seen, batch as None
+    layers: tuple[Layer, ...]  # in order of execution
+    heads: Mapping[str, Head]  # by output name; absent where the head is not pool + linear
+    heads_missing: Mapping[str, str]  # by output name: why not
+    final: Mapping[str, str | None]  # by output name: "softmax", "log_softmax", "sigmoid" at its very end, or None
+    gradients: str | None  # None: gradients can be had; else the reason why not
+    notes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """Everything wanted from a forward pass."""
+
+    output: str
+    reductions: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  # layer -> reductions
+    cam_layer: str | None = None
+    gradients: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Capture:
+    """What one batch gave. Activations are in [B, C, h, w], whatever the file's own layout.
+
+    `gradient(targets)` is the gradient of the target class's logit (before a final softmax or sigmoid; for a single
+    sigmoid output class 1 is the logit and class 0 its negative) with respect to `activation`, one target an image.
+    """
+
+    outputs: NDArray[np.float32]  # [B, K] (a [B] output comes as [B, 1])
+    strengths: Mapping[tuple[str, str], NDArray[np.float64]]  # (layer, reduction) -> [B]
+    activation: NDArray[np.float32] | None = None
+    gradient: Callable[[NDArray[np.int64]], NDArray[np.float32]] | None = None
+
+
+class Model(Protocol):
+    """An opened model file."""
+
+    path: Path
+    format: str  # "onnx", "torchscript"
+    inputs: tuple[TensorSpec, ...]  # the image first; weights listed as inputs are not here
+    outputs: tuple[TensorSpec, ...]  # as far as the file says
+    batch: int | None  # the fixed batch size, if the file has one; `run` takes any number of images all the same
+    provider: str  # what really computes: "CPUExecutionProvider", "torch cpu"
+    device: str  # "cpu", "cuda"
+    metadata: Mapping[str, str]  # what the file says about itself
+    guard: float | None  # largest relative difference that tapping made to the outputs on the first batch
+    notes: tuple[str, ...]  # sentences for the report: where outputs came from after the guard fired, and such
+
+    def describe(self, shape: tuple[int, int, int, int]) -> Description:
+        """Inputs, outputs and layers for an image input of this shape (batch 1). Raises ModelError."""
+
+    def prepare(self, request: Request) -> None:
+        """Set up the pass that gives all of `request`. Raises ModelError naming the layer that can't be had."""
+
+    def run(self, images: NDArray[Any]) -> Capture:
+        """One forward pass. A fixed batch is served in pieces, the last one padded."""
+
+    def close(self) -> None:
+        """Free sessions and memory."""
+
+
+class Runtime(Protocol):
+    """A model format."""
+
+    suffixes: tuple[str, ...]
+
+    def open(self, path: Path, *, device: str, threads: int | None) -> Model:
+        """Open a file after checking that it is safe to. Raises UnsafeModel, ModelError, MissingExtra, and
+        UsageError when the device asked for by name is not there."""
+
+
+RUNTIMES: Registry[Runtime] = Registry(__name__, "runtime")
+
+
+def open_model(path: str | Path, *, device: str = "auto", threads: int | None = None) -> Model:
+    """Open a model file by its suffix, on the device asked for.
+
+    Raises:
+        UsageError: no such file.
+        ModelError: not a model of that format, broken, or unsafe.
+    """
+    path = Path(path)
+    known = {suffix: runtime for _, runtime in RUNTIMES.items() for suffix in runtime.suffixes}
+    if not path.exists():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise UsageError("no such model file", value=str(path), hint=nearest(path.name, siblings))
+    if path.is_dir():
+        raise UsageError("the model is a folder, not a file", value=str(path), allowed=sorted(known))
+    if path.suffix.lower() not in known:
+        raise ModelError("no runtime reads this kind of file", value=path.name, allowed=sorted(known))
+    if path.stat().st_size == 0:
+        raise ModelError("the model file is empty", where=path)
+    return known[path.suffix.lower()].open(path, device=device, threads=threads)
+
+
+def default_layers(layers: Sequence[Layer], most: int = 6) -> tuple[Layer, ...]:
+    """At most `most` layers spread evenly over the depth, the last convolution always among them."""
+    can = [layer for layer in layers if layer.reason is None and layer.spatial]
+    if not can:
+        return ()
+    last = max((i for i, layer in enumerate(can) if layer.convolution), default=len(can) - 1)
+    can = can[: last + 1]
+    if len(can) <= most:
+        return tuple(can)
+    picks = sorted({round(i * (len(can) - 1) / (most - 1)) for i in range(most)})
+    return tuple(can[i] for i in picks)
