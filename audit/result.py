@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import UsageError, nearest
@@ -160,7 +161,16 @@ class AuditResult:
     verdict: Mapping[str, Any] | None = None
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
     mean_maps: tuple[MeanMap, ...] = ()
-    items: pd.DataFrame | None = None  # records.parquet, when loaded
+    records: pd.DataFrame | Path | None = None  # records.parquet: the table, or where it lies
+
+    @property
+    def items(self) -> pd.DataFrame:
+        """The per-item table: one row an image (interface page, section 4)."""
+        import pandas as pd
+
+        if self.records is None:
+            raise UsageError("this result was made without its per-item table")
+        return pd.read_parquet(self.records) if isinstance(self.records, Path) else self.records
 
     def find(self, measure: str, parameters: Mapping[str, str] | None = None) -> Measurement | None:
         """The model's own measurement of this name; without parameters the first one listed."""
@@ -201,7 +211,7 @@ class AuditResult:
 
     @classmethod
     def from_json(
-        cls, record: Mapping[str, Any], *, mean_maps: Iterable[MeanMap] = (), items: pd.DataFrame | None = None
+        cls, record: Mapping[str, Any], *, mean_maps: Iterable[MeanMap] = (), records: Path | None = None
     ) -> AuditResult:
         """The inverse of `to_json`. Raises UsageError on another format number."""
         if record.get("format") != FORMAT:
@@ -218,7 +228,7 @@ class AuditResult:
             verdict=record.get("verdict"),
             files=record.get("files", {}),
             mean_maps=tuple(mean_maps),
-            items=items,
+            records=records,
         )
 
 

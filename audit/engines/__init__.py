@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from audit.cams import CamMethod
+    from audit.groups import Grouping
     from audit.inputs import InputSpec
     from audit.measures import Measure
     from audit.probes import ProbeSet
@@ -36,7 +37,8 @@ class Plan:
     head: Head | None
     targets: tuple[str, ...]
     regions: tuple[str, ...]
-    mean_map_groupings: tuple[tuple[str, ...], ...]  # () when pictures are not aligned
+    groupings: tuple[Grouping, ...]
+    mean_maps: bool  # pictures are aligned, so mean maps by group mean something
     batch_size: int
     workers: int
 
@@ -46,7 +48,8 @@ class Shard:
     """What a run of consecutive rows gave: their rows of records.parquet, and the tallies' sums over them."""
 
     rows: NDArray[np.int64]
-    records: pd.DataFrame
+    records: pd.DataFrame  # `path` to `attribute.NAME`, in the interface page's columns
+    values: NDArray[np.float64]  # [rows, M]: one column a measure of the plan
     mean_maps: tuple[MeanMap, ...]
 
 

@@ -105,6 +105,7 @@ class Model(Protocol):
     """An opened model file."""
 
     path: Path
+    files: tuple[Path, ...]  # the model file, then the external data it reads: what its hash is made of
     format: str  # "onnx", "torchscript"
     inputs: tuple[TensorSpec, ...]  # the image first; weights listed as inputs are not here
     outputs: tuple[TensorSpec, ...]  # as far as the file says

@@ -1,0 +1,136 @@
+"""One batch through the model, the task, the CAM and the measures: everything big is dropped at the end of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from audit.cams import CamInput
+from audit.engines import Plan, Shard
+from audit.measures import Observed
+from audit.probes import Batch
+from audit.result import MeanMap
+from audit.runtimes import Capture
+from audit.tasks import Outcome
+
+
+def observe(plan: Plan, batch: Batch) -> Shard:
+    """The records and tallies of one batch. Unreadable images get a row without a single value."""
+    if len(batch.rows) == 0:
+        return _assemble(plan, batch, None, np.empty((0, len(plan.measures))), ())
+    capture = plan.model.run(batch.images)
+    outcome = plan.task.decide(capture.outputs, plan.output)
+    labels = _labels(plan, batch.rows)
+    maps = _maps(plan, capture, {"predicted": outcome.decisions, "true": labels})
+    observed = Observed(
+        labels=labels,
+        decisions=outcome.decisions,
+        scores=outcome.scores,
+        strengths=capture.strengths,
+        maps=maps,
+        regions=batch.regions,
+        quality=batch.quality,
+    )
+    values = (
+        np.column_stack([m.compute(observed) for m in plan.measures]) if plan.measures else np.empty((len(labels), 0))
+    )
+    tallies = _mean_maps(plan, batch.rows, maps, right=outcome.decisions == labels) if plan.mean_maps else ()
+    return _assemble(plan, batch, outcome, values, tallies)
+
+
+def _labels(plan: Plan, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    number = {name: k for k, name in enumerate(plan.output.classes)}
+    return np.array([number.get(label, -1) for label in plan.probe.table["label"].to_numpy()[rows]], dtype=np.int64)
+
+
+def _maps(plan: Plan, capture: Capture, targets: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.float32]]:
+    """Maps [B, h, w] for each target, clipped at 0, NaN where an image has no such target."""
+    if plan.cam is None or capture.activation is None:
+        return {}
+    made: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+    maps: dict[str, NDArray[np.float32]] = {}
+    for name in plan.targets:
+        wanted = targets[name]
+        # Decisions are mostly right: a second target is often the first one again, and a gradient costs a pass.
+        known = next((m for t, m in made if np.array_equal(t, wanted)), None)
+        if known is None:
+            asked = np.maximum(wanted, 0)
+            seen = CamInput(
+                activation=capture.activation,
+                targets=asked,
+                gradient=capture.gradient(asked) if "gradients" in plan.cam.needs and capture.gradient else None,
+                weight=plan.head.weight if plan.head is not None else None,
+            )
+            known = np.maximum(plan.cam.compute(seen), 0)
+            known[wanted < 0] = np.nan
+            known[~np.isfinite(known).all(axis=(1, 2))] = np.nan
+            made.append((wanted, known))
+        maps[name] = known
+    return maps
+
+
+def _mean_maps(
+    plan: Plan, rows: NDArray[np.int64], maps: dict[str, NDArray[np.float32]], *, right: NDArray[np.bool_]
+) -> tuple[MeanMap, ...]:
+    """Sums by group of each image's share of relevance, for every target and grouping."""
+    tallies = []
+    for target, signed in maps.items():
+        total = signed.sum(axis=(1, 2), dtype=np.float64)
+        counts = np.isfinite(total) & (total > 0)
+        shares = signed[counts].astype(np.float64) / total[counts, None, None]
+        side = right[counts].astype(np.int64)
+        for grouping in plan.groupings:
+            group = grouping.codes[rows[counts]]
+            size = len(grouping.keys)
+            sums = np.zeros((size, 2, *signed.shape[1:]))
+            number = np.zeros((size, 2), dtype=np.int64)
+            np.add.at(sums, (group, side), shares)
+            np.add.at(number, (group, side), 1)
+            cam = plan.cam.name if plan.cam else ""
+            tallies.append(
+                MeanMap(cam=cam, target=target, attribute=grouping.name, groups=grouping.keys, sums=sums, counts=number)
+            )
+    return tuple(tallies)
+
+
+def _assemble(
+    plan: Plan,
+    batch: Batch,
+    outcome: Outcome | None,
+    values: NDArray[np.float64],
+    tallies: tuple[MeanMap, ...],
+) -> Shard:
+    unread = dict(batch.unreadable)
+    rows = np.array(sorted([*batch.rows.tolist(), *unread]), dtype=np.int64)
+    place = {int(row): i for i, row in enumerate(batch.rows)}
+    at = np.array([place.get(int(row), -1) for row in rows], dtype=np.int64)
+    seen = at >= 0
+
+    classes = plan.output.classes
+    decisions = np.full(len(rows), -1, dtype=np.int64)
+    scores = np.full((len(rows), len(classes)), np.nan)
+    spread = np.full((len(rows), len(plan.measures)), np.nan)
+    reasons: list[str | None] = [unread.get(int(row)) for row in rows]
+    if outcome is not None:
+        decisions[seen] = outcome.decisions[at[seen]]
+        scores[seen] = outcome.scores[at[seen]]
+        spread[seen] = values[at[seen]]
+        reasons = [outcome.reasons[i] if i >= 0 else reason for i, reason in zip(at, reasons, strict=True)]
+
+    table = plan.probe.table.iloc[rows]
+    columns: dict[str, object] = {
+        "path": table["path"].to_numpy(),
+        "image_sha256": [
+            batch.sha256[i] if i >= 0 else batch.unreadable_sha256.get(int(row))
+            for i, row in zip(at, rows, strict=True)
+        ],
+        "subject": table["subject"].to_numpy() if "subject" in table else None,
+        "status": np.where(~seen, "unreadable", np.where(decisions >= 0, "ok", "failed")),
+        "reason": reasons,
+        "label": table["label"].to_numpy(),
+        "decision": [classes[d] if d >= 0 else None for d in decisions],
+    }
+    columns |= {f"score.{name}": scores[:, k] for k, name in enumerate(classes)}
+    columns |= {name: table[name].to_numpy() for name in table.columns if name.startswith("attribute.")}
+    return Shard(rows=rows, records=pd.DataFrame(columns), values=spread, mean_maps=tallies)

@@ -1,0 +1,225 @@
+"""Before the first batch: what this model and this probe set can give together, and why the rest can't be had."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Any
+
+from audit.cams import CamChoice, choose
+from audit.engines import Plan
+from audit.errors import UsageError, nearest
+from audit.measures import TARGETS, Context, plan
+from audit.probes import ProbeOptions, ProbeSet, batches
+from audit.result import Skipped
+from audit.runtimes import REDUCTIONS, Description, Layer, Model, Request, TensorSpec, default_layers
+from audit.settings import ModelSettings, RunSettings, classes_or_assumed, input_spec, read_model_settings
+from audit.tasks import TASKS, OutputSpec
+
+if TYPE_CHECKING:
+    from audit.inputs import InputSpec
+
+_LOOK = 16  # images looked at when the file does not say whether its output is a probability
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A plan, and what the record says of the model and of what can't be had."""
+
+    plan: Plan
+    skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...]
+    model: dict[str, Any]  # the record's block, without the hash
+
+
+def probe_options(settings: RunSettings) -> ProbeOptions:
+    """The part of the settings that the probe set is read with."""
+    return ProbeOptions(
+        label=settings.label,
+        subject=settings.subject,
+        groups=settings.groups,
+        bands=settings.bands,
+        layout=settings.layout,
+        limit=settings.limit,
+        seed=settings.seed,
+    )
+
+
+def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
+    """Bring model, probe set and settings together, and set the model up for one pass that gives everything.
+
+    Raises UsageError (a name that was typed does not exist), ModelError, ProbeError (a label the model can't say).
+    """
+    from audit.groups import make_groupings
+
+    said = read_model_settings(model.path, model.metadata, settings)
+    spec, assumed = input_spec(said, model.inputs[0], model.path)
+    description = model.describe(spec.shape(1))
+    output = _output(said.output, description.outputs)
+    task = TASKS.get(said.task)
+    labels = sorted({label for label in probe.table["label"] if label is not None})
+    classes, guessed = classes_or_assumed(said.classes, labels, task.columns(output.shape))
+    layers = _layers(settings.layers, description)
+    cam = choose(settings.cam, description, output.name)
+    chosen = cam if isinstance(cam, CamChoice) else None
+    measures, skipped = plan(
+        Context(
+            label=probe.label,
+            classes=classes,
+            positive=_positive(said.positive, classes),
+            layers=layers,
+            layers_missing=None if layers else _no_layers(description),
+            regions=probe.regions,
+            cam=chosen.method.name if chosen else None,
+            cam_missing=cam.reason if isinstance(cam, Skipped) else None,
+        )
+    )
+    model.prepare(
+        Request(
+            output=output.name,
+            reductions={layer.name: REDUCTIONS for layer in layers},
+            cam_layer=chosen.layer if chosen else None,
+            gradients=chosen is not None and "gradients" in chosen.method.needs,
+        )
+    )
+    final, looked = _final(description.final.get(output.name), model, probe, spec)
+    mean_maps = chosen is not None and probe.aligned
+    if chosen is not None and not mean_maps:
+        skipped += (Skipped(measure="mean_map", reason=_NOT_ALIGNED),)
+    return Prepared(
+        plan=Plan(
+            model=model,
+            probe=probe,
+            input=spec,
+            task=task,
+            output=OutputSpec(classes=classes, final=final, threshold=said.threshold, abstain_below=said.abstain_below),
+            measures=measures,
+            cam=chosen.method if chosen else None,
+            head=description.heads.get(output.name),
+            targets=TARGETS,
+            regions=probe.regions if chosen else (),
+            groupings=make_groupings(probe.table, probe.groupings),
+            mean_maps=mean_maps,
+            batch_size=settings.batch_size,
+            workers=settings.workers or min(os.cpu_count() or 1, 8),
+        ),
+        skipped=skipped,
+        notes=(*assumed, *([guessed] if guessed else []), *looked, *probe.notes, *description.notes),
+        model=_model_block(model, said, spec, description, output, classes, final, layers, cam),
+    )
+
+
+_NOT_ALIGNED = (
+    "mean maps by group need faces that stand at the same place in every picture: "
+    "say so with `aligned = true` in [probe] of bias-audit.toml"
+)
+
+
+def _output(wanted: str | None, outputs: tuple[TensorSpec, ...]) -> TensorSpec:
+    names = [o.name for o in outputs]
+    if wanted is not None:
+        found = next((o for o in outputs if o.name == wanted), None)
+        if found is None:
+            raise UsageError("the model has no such output", value=wanted, allowed=names, hint=nearest(wanted, names))
+        return found
+    if len(outputs) > 1:
+        shown = ", ".join(f"{o.name} {list(o.shape[1:])}" for o in outputs)
+        raise UsageError(
+            f"the model has {len(outputs)} outputs ({shown})",
+            hint="Say which one holds the classes: --output NAME, or output = in [model] of MODEL.toml",
+        )
+    return outputs[0]
+
+
+def _positive(name: str | None, classes: tuple[str, ...]) -> int | None:
+    if name is None:
+        return None
+    if name not in classes:
+        raise UsageError("the positive class is no class of the model", value=name, allowed=classes)
+    return classes.index(name)
+
+
+def _layers(wanted: tuple[str, ...], description: Description) -> tuple[Layer, ...]:
+    """The layers to tap: those asked for, in the network's order, else the default ones."""
+    if not wanted:
+        return default_layers(description.layers)
+    known = {layer.name: layer for layer in description.layers}
+    for name in wanted:
+        if name not in known:
+            raise UsageError("no such layer", value=name, allowed=known, hint=nearest(name, known))
+        if known[name].reason is not None:
+            raise UsageError(f"the layer {name} can't be tapped: {known[name].reason}", where="--layers")
+    return tuple(layer for layer in description.layers if layer.name in wanted)
+
+
+def _no_layers(description: Description) -> str:
+    reasons = {layer.reason for layer in description.layers if layer.reason}
+    return "; ".join(sorted(reasons)) or "the network has no layer with a spatial activation"
+
+
+def _final(stated: str | None, model: Model, probe: ProbeSet, spec: InputSpec) -> tuple[str | None, tuple[str, ...]]:
+    """What the last step of the network is. Where the file does not show it, look at a few outputs."""
+    import numpy as np
+
+    if stated is not None:
+        return stated, ()
+    rows = np.arange(min(_LOOK, len(probe)), dtype=np.int64)
+    for batch in batches(probe, spec, rows, batch_size=_LOOK, workers=1):
+        if len(batch.rows) == 0:
+            continue
+        seen = model.run(batch.images).outputs.astype(np.float64)
+        bounded = bool(np.all((seen >= 0) & (seen <= 1)))  # false where NaN
+        if bounded and (seen.shape[1] == 1 or np.allclose(seen.sum(axis=1), 1, atol=1e-3)):
+            return "probabilities", ("The model's outputs look like probabilities and are taken as such.",)
+    return None, ()
+
+
+def _model_block(
+    model: Model,
+    said: ModelSettings,
+    spec: InputSpec,
+    description: Description,
+    output: TensorSpec,
+    classes: tuple[str, ...],
+    final: str | None,
+    layers: tuple[Layer, ...],
+    cam: CamChoice | Skipped,
+) -> dict[str, Any]:
+    tapped = {layer.name for layer in layers}
+    return {
+        "file": model.path.name,
+        "format": model.format,
+        "task": said.task,
+        "classes": list(classes),
+        "positive": said.positive,
+        "threshold": said.threshold,
+        "abstain_below": said.abstain_below,
+        "output": output.name,
+        "final": final,
+        "input": {**spec.to_json(), "sha256": spec.digest()},
+        "facts": dict(said.facts),
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "shape": list(layer.shape),
+                "depth": layer.depth,
+                "tapped": layer.name in tapped,
+                "clipped_at_zero": not layer.non_negative,
+                "reason": layer.reason,
+            }
+            for layer in description.layers
+        ],
+        "cam": (
+            {
+                "method": cam.method.name,
+                "title": cam.method.title,
+                "layer": cam.layer,
+                "reason": cam.reason,
+                "formula": cam.method.formula,
+                "source": cam.method.source,
+            }
+            if isinstance(cam, CamChoice)
+            else None
+        ),
+    }

@@ -1,0 +1,320 @@
+"""What a run leaves on disk: the per-item table, the tallies, the record; shards on the way, so that an interrupted
+run can be gone on with; and one way to write a file, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import FolderOccupied, MachineError, UnusableInput, UsageError
+from audit.result import AuditResult, MeanMap
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from audit.engines import Shard
+
+RECORD = "audit.json"
+TABLE = "records.parquet"
+TALLIES = "tallies.npz"
+PARTIAL = ".partial"
+# Everything a run may leave: what `--force` and a repeated run replace, and nothing else.
+OURS = (RECORD, TABLE, TALLIES, PARTIAL, "report.html", "report.pdf", "summary.md", "junit.xml", "tables", "run.log")
+_ROWS_A_SHARD = 2000
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place when the block ends well; readable by its owner only."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise machine_error(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def machine_error(error: OSError, path: Path) -> MachineError:
+    """The machine's own trouble, in words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return MachineError("the disk is full", where=path, hint="Make room, then go on with --resume")
+    return MachineError(f"can't write: {error.strerror or error}", where=path)
+
+
+class RunFolder:
+    """The output folder of one run.
+
+    A run that has the same fingerprint (inputs, settings, seed, version) as the one in the folder may replace it;
+    anything else there needs `force`, and even then only files that a run leaves are touched.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, *, force: bool = False, resume: bool = False) -> None:
+        self.folder = folder
+        self._fingerprint = fingerprint
+        self._check(force=force, resume=resume)
+        self._made = not folder.exists()
+        self._partial = folder / PARTIAL
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not (resume and self._partial.is_dir()):
+                shutil.rmtree(self._partial, ignore_errors=True)
+                self._partial.mkdir(mode=0o700)
+                (self._partial / "fingerprint").write_text(fingerprint)
+        except OSError as error:
+            raise machine_error(error, folder) from error
+        self._pending: list[Shard] = []
+
+    def _check(self, *, force: bool, resume: bool) -> None:
+        folder = self.folder
+        if folder.exists() and not folder.is_dir():
+            raise FolderOccupied("the output folder is a file", value=str(folder))
+        names = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+        if PARTIAL in names and not force:
+            same = _read(folder / PARTIAL / "fingerprint") == self._fingerprint
+            if resume and not same:
+                raise UsageError(
+                    "the interrupted run had another model, probe set or settings, so it can't be gone on with",
+                    where=folder,
+                    hint="Start again with --force, or write elsewhere with --out",
+                )
+            if not resume:
+                raise FolderOccupied(
+                    "the output folder holds an interrupted run",
+                    value=str(folder),
+                    hint="Go on with --resume, start again with --force, or write elsewhere with --out",
+                )
+        elif names and not force:
+            stranger = sorted(names - set(OURS))
+            if stranger or _fingerprint_of(folder) != self._fingerprint:
+                held = f"something else ({stranger[0]})" if stranger else "another audit"
+                raise FolderOccupied(
+                    f"the output folder holds {held}",
+                    value=str(folder),
+                    hint="Replace what an audit writes there with --force, or write elsewhere with --out",
+                )
+
+    def add(self, shard: Shard) -> None:
+        """Keep a shard; on disk once enough rows have come together."""
+        self._pending.append(shard)
+        if sum(len(s.rows) for s in self._pending) >= _ROWS_A_SHARD:
+            self.flush()
+
+    def flush(self) -> None:
+        import numpy as np
+        import pandas as pd
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if not self._pending:
+            return
+        rows = np.concatenate([s.rows for s in self._pending])
+        values = np.concatenate([s.values for s in self._pending])
+        records = pd.concat([s.records for s in self._pending], ignore_index=True)
+        name = f"shard-{int(rows[0]):09d}"
+        with writing(self._partial / f"{name}.npz") as path, path.open("wb") as stream:
+            arrays, index = _pack(merge(maps for s in self._pending for maps in [s.mean_maps]))
+            np.savez(stream, rows=rows, values=values, index=np.array(json.dumps(index)), **arrays)
+        # The table comes second: a shard counts as done when its table is there.
+        with writing(self._partial / f"{name}.parquet") as path:
+            pq.write_table(pa.Table.from_pandas(records, preserve_index=False), path)
+        self._pending.clear()
+
+    def done(self) -> NDArray[np.int64]:
+        """Row numbers that need no second pass."""
+        import numpy as np
+
+        rows = [np.load(p.with_suffix(".npz"), allow_pickle=False)["rows"] for p in self._shards()]
+        return np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
+
+    def collect(
+        self, rows: int, columns: Sequence[str]
+    ) -> tuple[pd.DataFrame, NDArray[np.float64], tuple[MeanMap, ...]]:
+        """All shards together: the records without their measures, the values [rows, M], the mean maps; in row
+        order, and `records.parquet` and `tallies.npz` written."""
+        import numpy as np
+        import pandas as pd
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self.flush()
+        values = np.full((rows, len(columns)), np.nan)
+        tables, maps = [], []
+        for path in self._shards():
+            with np.load(path.with_suffix(".npz"), allow_pickle=False) as held:
+                order = held["rows"]
+                values[order] = held["values"]
+                maps.append(_unpack(held))
+            tables.append(pq.read_table(path).to_pandas().set_index(order))
+        records = pd.concat(tables).sort_index() if tables else pd.DataFrame()
+        mean_maps = merge(maps)
+        with writing(self.folder / TABLE) as path:
+            whole = pa.Table.from_pandas(_strings(records), preserve_index=False)
+            for k, name in enumerate(columns):
+                whole = whole.append_column(name, pa.array(values[:, k], from_pandas=True))
+            pq.write_table(whole, path)
+        with writing(self.folder / TALLIES) as path, path.open("wb") as stream:
+            arrays, index = _pack(mean_maps)
+            np.savez(stream, index=np.array(json.dumps(index)), **arrays)
+        return records, values, mean_maps
+
+    def finish(self, result: AuditResult) -> None:
+        """Write the record, drop the shards and what an earlier run left."""
+        for name in set(OURS) - {RECORD, TABLE, TALLIES, PARTIAL}:
+            _remove(self.folder / name)
+        write_record(result, self.folder)
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Leave no trace of a run that came to nothing."""
+        _remove(self._partial)
+        if self._made and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+    def _shards(self) -> list[Path]:
+        return sorted(self._partial.glob("shard-*.parquet"))
+
+
+def write_record(result: AuditResult, folder: Path) -> None:
+    """`audit.json`, with the verdict that `result` carries."""
+    with writing(folder / RECORD) as path:
+        path.write_bytes(record_bytes(result))
+
+
+def record_bytes(result: AuditResult) -> bytes:
+    """The record as bytes: valid JSON without NaN; rows of figures stand on one line each."""
+    return (_compact(result.to_json()) + "\n").encode()
+
+
+def read_run(folder: str | Path) -> AuditResult:
+    """A finished run, from its folder.
+
+    Raises:
+        UsageError: no such folder, or no finished run in it.
+        UnusableInput: the record is broken.
+    """
+    import numpy as np
+
+    folder = Path(folder)
+    if not (folder / RECORD).is_file():
+        raise UsageError(f"no {RECORD} in this folder, so it holds no finished audit", value=str(folder))
+    try:
+        record = json.loads((folder / RECORD).read_bytes())
+        maps: tuple[MeanMap, ...] = ()
+        if (folder / TALLIES).is_file():
+            with np.load(folder / TALLIES, allow_pickle=False) as held:
+                maps = _unpack(held)
+        table = folder / TABLE
+        return AuditResult.from_json(record, mean_maps=maps, records=table if table.is_file() else None)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UnusableInput(f"the record is broken: {error}", where=folder / RECORD) from error
+
+
+def merge(pieces: Iterator[tuple[MeanMap, ...]] | Sequence[tuple[MeanMap, ...]]) -> tuple[MeanMap, ...]:
+    """Mean maps of several shards added up, in the order they first came."""
+    total: dict[tuple[str, str, str], MeanMap] = {}
+    for piece in pieces:
+        for new in piece:
+            key = (new.cam, new.target, new.attribute)
+            old = total.get(key)
+            if old is None:
+                total[key] = new
+                continue
+            total[key] = MeanMap(
+                cam=new.cam,
+                target=new.target,
+                attribute=new.attribute,
+                groups=new.groups,
+                sums=old.sums + new.sums,
+                counts=old.counts + new.counts,
+            )
+    return tuple(total.values())
+
+
+def _pack(maps: tuple[MeanMap, ...]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    arrays: dict[str, Any] = {}
+    index = []
+    for i, m in enumerate(maps):
+        arrays[f"sums-{i}"], arrays[f"counts-{i}"] = m.sums, m.counts
+        index.append(
+            {"cam": m.cam, "target": m.target, "attribute": m.attribute, "groups": [dict(g) for g in m.groups]}
+        )
+    return arrays, index
+
+
+def _unpack(held: Mapping[str, Any]) -> tuple[MeanMap, ...]:
+    return tuple(
+        MeanMap(**{**row, "groups": tuple(row["groups"])}, sums=held[f"sums-{i}"], counts=held[f"counts-{i}"])
+        for i, row in enumerate(json.loads(str(held["index"])))
+    )
+
+
+def _strings(records: pd.DataFrame) -> pd.DataFrame:
+    """Text columns as text even where every cell is empty, so that the schema never depends on the data."""
+    text = [name for name in records.columns if not name.startswith("score.")]
+    return records.astype(dict.fromkeys(text, "string"))
+
+
+def _compact(value: Any, depth: int = 0) -> str:
+    """JSON with one row a line: a dictionary that holds no further dictionary or list of them stays on its line."""
+    flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if (
+        not isinstance(value, dict | list)
+        or len(flat) <= 100
+        or (depth > 3 and isinstance(value, dict) and _flat(value))
+    ):
+        return flat
+    inner, outer = "\n" + "  " * (depth + 1), "\n" + "  " * depth
+    if isinstance(value, dict):
+        body = f",{inner}".join(
+            f"{json.dumps(k, ensure_ascii=False)}: {_compact(v, depth + 1)}" for k, v in value.items()
+        )
+        return f"{{{inner}{body}{outer}}}"
+    return f"[{inner}" + f",{inner}".join(_compact(v, depth + 1) for v in value) + f"{outer}]"
+
+
+def _flat(value: dict[str, Any]) -> bool:
+    return not any(isinstance(v, list) and v and isinstance(v[0], dict) for v in value.values())
+
+
+def _fingerprint_of(folder: Path) -> str | None:
+    try:
+        run = json.loads((folder / RECORD).read_bytes())["run"]
+        return str(run["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,310 @@
+"""The pipeline: read, open, plan, one pass over the images, summarize, judge. It knows contracts only."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import audit
+from audit.engines import ENGINES
+from audit.errors import AuditError, Interrupted, MachineError, ProbeError, SettingsError, nearest
+from audit.gate import Policy, judge, read_policy
+from audit.planning import Prepared, prepare, probe_options
+from audit.probes import ProbeSet, read_probe
+from audit.records import RunFolder, sha256
+from audit.result import AuditResult, Measurement
+from audit.runtimes import open_model
+from audit.settings import RunSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+Progress = Callable[[int, int], None]
+
+# Settings that say how fast, not what: they stand in the record's `run` block.
+_MACHINE = ("device", "batch_size", "workers")
+_VERSIONS = ("numpy", "pandas", "pillow", "onnx", "onnxruntime", "torch", "scipy")
+
+
+def run_audit(
+    model: str | Path,
+    *,
+    probe: str | Path,
+    out: str | Path | None = None,
+    policy: Policy | str | Path | None = None,
+    settings: RunSettings | None = None,
+    force: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> AuditResult:
+    """Audit a model file on a labelled probe set.
+
+    Args:
+        model: an ONNX or TorchScript file.
+        probe: the probe set's folder.
+        out: where to leave `audit.json`, `records.parquet` and `tallies.npz`; None keeps everything in memory.
+        policy: rules to judge by.
+        settings: everything else; single fields can be given as `options` (`groups=["skin"]`, `seed=1`).
+        force: replace what an earlier audit left in `out`.
+        resume: go on from an interrupted run in `out`.
+        progress: called after each batch with images done and images in all.
+
+    Raises:
+        AuditError: with the exit status that the command line ends in.
+    """
+    begun = time.monotonic()
+    started = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    wanted = _settings(settings, options)
+    rules = policy if policy is None or isinstance(policy, Policy) else read_policy(Path(policy))
+    with contextlib.ExitStack() as stack:
+        probe_set = read_probe(probe, probe_options(wanted))
+        opened = open_model(model, device=wanted.device)
+        stack.callback(opened.close)
+        prepared = prepare(opened, probe_set, wanted)
+        block = {**prepared.model, "sha256": _model_hash(opened.files)}
+        fingerprint = _fingerprint(block, prepared, wanted)
+        folder = RunFolder(
+            Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory())),
+            fingerprint,
+            force=force or out is None,
+            resume=resume,
+        )
+        _pass(folder, prepared, progress)
+        columns = [m.column for m in prepared.plan.measures]
+        records, values, mean_maps = folder.collect(len(probe_set), columns)
+        seconds = time.monotonic() - begun
+        if (records["status"] == "unreadable").all():
+            folder.abandon()
+            raise ProbeError(
+                "no picture of the probe set can be read", where=probe, hint=str(records["reason"].iloc[0])
+            )
+        result = _result(prepared, records, values, wanted, block)
+        result = dataclasses.replace(
+            result,
+            notes=(*result.notes, *opened.notes),
+            mean_maps=mean_maps,
+            records=folder.folder / "records.parquet" if out is not None else _table(records, values, columns),
+            files={name: f"sha256 {sha256(folder.folder / name)}" for name in ("records.parquet", "tallies.npz")},
+            run={
+                "started": started.isoformat().replace("+00:00", "Z"),
+                "seconds": round(seconds, 3),
+                "images_per_second": round(len(probe_set) / max(seconds, 1e-9), 1),
+                "device": opened.device,
+                "provider": opened.provider,
+                "model": str(model),
+                "probe": str(probe),
+                "batch_size": prepared.plan.batch_size,
+                "workers": prepared.plan.workers,
+                "tap_guard": opened.guard,
+                "fingerprint": fingerprint,
+                "versions": _versions(),
+            },
+        )
+        if rules is not None:
+            result = dataclasses.replace(result, verdict=judge(result, rules).to_json())
+        if out is not None:
+            folder.finish(result)
+    return result
+
+
+def _settings(settings: RunSettings | None, options: Mapping[str, Any]) -> RunSettings:
+    known = [f.name for f in dataclasses.fields(RunSettings)]
+    for name in options:
+        if name not in known:
+            raise SettingsError("unknown setting", value=name, allowed=known, hint=nearest(name, known))
+    tupled = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    return dataclasses.replace(settings or RunSettings(), **tupled)
+
+
+def _pass(folder: RunFolder, prepared: Prepared, progress: Progress | None) -> None:
+    """Every image that has no shard yet goes through the model once."""
+    import numpy as np
+
+    total = len(prepared.plan.probe)
+    done = folder.done()
+    rows = np.setdiff1d(np.arange(total, dtype=np.int64), done)
+    seen = len(done)
+    if progress:
+        progress(seen, total)
+    try:
+        with contextlib.closing(ENGINES.get("local").shards(prepared.plan, rows)) as shards:  # type: ignore[type-var]
+            for shard in shards:
+                folder.add(shard)
+                seen += len(shard.rows)
+                if progress:
+                    progress(seen, total)
+        folder.flush()
+    except KeyboardInterrupt:
+        folder.flush()
+        raise Interrupted(
+            f"interrupted after {seen} of {total} images; what was done is kept in {folder.folder}",
+            hint="Go on with the same command and --resume",
+        ) from None
+    except MemoryError:
+        raise MachineError("out of memory", hint="Try a smaller --batch-size, then go on with --resume") from None
+    except MachineError:
+        raise  # the disk is full: the shards that fitted are kept for --resume
+    except AuditError:
+        folder.abandon()
+        raise
+
+
+def _result(
+    prepared: Prepared,
+    records: pd.DataFrame,
+    values: NDArray[np.float64],
+    settings: RunSettings,
+    block: dict[str, Any],
+) -> AuditResult:
+    """Everything that follows from the finished table."""
+    from audit.groups import subject_codes
+    from audit.summary import Options, summarise
+
+    plan = prepared.plan
+    subjects = subject_codes(plan.probe.table)
+    measurements, skipped = summarise(
+        values,
+        plan.measures,
+        plan.groupings,
+        subjects,
+        plan.probe.label,
+        Options(alpha=settings.alpha, min_subjects=settings.min_subjects),
+    )
+    notes, verdict = prepared.notes, None
+    sentence = None if settings.accept_chance else _chance(prepared, records, values, subjects, measurements)
+    if sentence is not None:
+        notes = (sentence, *notes)
+        verdict = {"status": "not judged", "reason": "chance", "explanation": sentence, "rules": []}
+    return AuditResult(
+        tool={"name": "bias-audit", "version": audit.__version__},
+        model=block,
+        probe=_probe_block(plan.probe, prepared, records, subjects),
+        settings={k: v for k, v in _plain_settings(settings).items() if k not in _MACHINE},
+        measurements=measurements,
+        skipped=(*prepared.skipped, *skipped),
+        notes=notes,
+        verdict=verdict,
+        run={},
+    )
+
+
+def _chance(
+    prepared: Prepared,
+    records: pd.DataFrame,
+    values: NDArray[np.float64],
+    subjects: NDArray[np.int64],
+    measurements: tuple[Measurement, ...],
+) -> str | None:
+    """A sentence when the model is no better than guessing: then no figure below it means anything."""
+    import numpy as np
+
+    from audit.summary import chance
+
+    column = next((i for i, m in enumerate(prepared.plan.measures) if m.name == "wrong_label_rate"), None)
+    if column is None or not any(m.measure == "wrong_label_rate" and m.overall.n for m in measurements):
+        return None
+    classes = prepared.plan.output.classes
+    number = {name: k for k, name in enumerate(classes)}
+    labels = np.array([number.get(label, -1) for label in records["label"]], dtype=np.int64)
+    recall, guessing = chance(values[:, column], labels, subjects, len(classes))
+    if not guessing or recall.value is None or recall.low is None or recall.high is None:
+        return None
+    return (
+        f"This model is no better than chance on this probe set: over the {len(classes)} classes it is right "
+        f"{recall.value:.1%} of the time on average (95 % interval {recall.low:.1%} to {recall.high:.1%}; guessing "
+        f"gives {1 / len(classes):.1%}). Most often the pictures are fed in another way than the model was trained "
+        "with, or the classes stand in another order: `bias-audit inspect MODEL --probe DIR` tries the usual ones."
+    )
+
+
+def _probe_block(
+    probe: ProbeSet, prepared: Prepared, records: pd.DataFrame, subjects: NDArray[np.int64]
+) -> dict[str, Any]:
+    import numpy as np
+
+    status = records["status"].to_numpy()
+    lines = "".join(
+        f"{p}\t{h}\n" for p, h in sorted(zip(records["path"], records["image_sha256"].fillna(""), strict=True))
+    )
+    cells = []
+    for grouping in prepared.plan.groupings:
+        for code, key in enumerate(grouping.keys):
+            inside = grouping.codes == code
+            cells.append(
+                {
+                    "attributes": dict(key),
+                    "images": int(inside.sum()),
+                    "subjects": len(np.unique(subjects[inside])),
+                    "unreadable": int((status[inside] == "unreadable").sum()),
+                    "failed": int((status[inside] == "failed").sum()),
+                }
+            )
+    return {
+        "folder": probe.folder.name,
+        "manifest_sha256": probe.manifest_sha256,
+        "images_sha256": hashlib.sha256(lines.encode()).hexdigest(),
+        "images": len(probe),
+        "total": probe.total,
+        "sampled": probe.sampled,
+        "unreadable": int((status == "unreadable").sum()),
+        "failed": int((status == "failed").sum()),
+        "unlabeled": int(records["label"].isna().sum()),
+        "subjects": len(np.unique(subjects)),
+        "subject": probe.subject,
+        "label": probe.label,
+        "attributes": sorted({a for g in probe.groupings for a in g}),
+        "groupings": [g.name for g in prepared.plan.groupings],
+        "regions": list(probe.regions),
+        "aligned": probe.aligned,
+        "cells": cells,
+    }
+
+
+def _table(records: pd.DataFrame, values: NDArray[np.float64], columns: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat([records, pd.DataFrame(values, columns=columns, index=records.index)], axis=1)
+
+
+def _model_hash(files: tuple[Path, ...]) -> str:
+    """SHA-256 of the model file; with external data, of the files' hashes in order."""
+    hashes = [sha256(path) for path in files]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _plain_settings(settings: RunSettings) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(settings).items()}
+
+
+def _fingerprint(block: dict[str, Any], prepared: Prepared, settings: RunSettings) -> str:
+    """What decides a run's figures: same fingerprint, same record."""
+    decides = {
+        "version": audit.__version__,
+        "model": block,
+        "probe": prepared.plan.probe.manifest_sha256,
+        "settings": {k: v for k, v in _plain_settings(settings).items() if k not in _MACHINE},
+        "measures": [m.column for m in prepared.plan.measures],
+        "groupings": [g.name for g in prepared.plan.groupings],
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "bias-audit": audit.__version__}
+    for name in _VERSIONS:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
