@@ -75,7 +75,7 @@ class AuditError(Exception):
             listed = self.allowed if isinstance(self.allowed, str) else _listed(self.allowed)
             parts.append(f" Allowed: {listed.rstrip('.')}.")
         if self.hint:
-            parts.append(f" {self.hint.rstrip('.')}.")
+            parts.append(f" {self.hint}" if self.hint.endswith(("?", ".")) else f" {self.hint}.")
         return _printable("".join(parts))
 
 

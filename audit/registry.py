@@ -2,7 +2,7 @@
 
 A plug-in folder's `__init__.py` holds the contract and a `Registry`; every sibling file without a leading
 underscore is imported on first use and registers what it adds. Another package joins through an entry point in
-the group `bias_audit.KIND` (for example `bias_audit.measures`) that names a module to import, or the plug-in
+the group `bias_audit.FOLDER` (for example `bias_audit.measures`) that names a module to import, or the plug-in
 itself under its name.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import pkgutil
+import types
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -23,8 +24,8 @@ class Registry(Generic[T]):
     """Plug-ins of one kind by name, in alphabetical order.
 
     Args:
-        package: the folder's import name, `audit.measures`.
-        kind: what a plug-in is called in messages, and the last part of its entry-point group.
+        package: the folder's import name, `audit.measures`; its last part ends the entry-point group's name.
+        kind: what a plug-in is called in messages.
     """
 
     def __init__(self, package: str, kind: str) -> None:
@@ -52,9 +53,7 @@ class Registry(Generic[T]):
         """The plug-in called `name`; a UsageError that names the nearest ones otherwise."""
         self._scan()
         if name not in self._found:
-            raise UsageError(
-                f"unknown {self._kind}", value=name, allowed=self.names(), hint=nearest(name, self._found)
-            )
+            raise UsageError(f"unknown {self._kind}", value=name, allowed=self.names(), hint=nearest(name, self._found))
         return self._found[name]
 
     def names(self) -> tuple[str, ...]:
@@ -77,7 +76,8 @@ class Registry(Generic[T]):
         for module in pkgutil.iter_modules(folder.__path__):
             if not module.name.startswith("_"):
                 importlib.import_module(f"{self._package}.{module.name}")
-        for entry in importlib.metadata.entry_points(group=f"bias_audit.{self._kind}s"):
+        group = f"bias_audit.{self._package.rpartition('.')[2]}"
+        for entry in importlib.metadata.entry_points(group=group):
             loaded = entry.load()
-            if not isinstance(loaded, type(importlib)) and entry.name not in self._found:
+            if not isinstance(loaded, types.ModuleType) and entry.name not in self._found:
                 self.add(entry.name, loaded)
