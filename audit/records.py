@@ -220,7 +220,7 @@ def read_run(folder: str | Path) -> AuditResult:
     if not (folder / RECORD).is_file():
         raise UsageError(f"no {RECORD} in this folder, so it holds no finished audit", value=str(folder))
     try:
-        record = json.loads((folder / RECORD).read_bytes())
+        record = dict(json.loads((folder / RECORD).read_bytes()))
         maps: tuple[MeanMap, ...] = ()
         if (folder / TALLIES).is_file():
             with np.load(folder / TALLIES, allow_pickle=False) as held:
