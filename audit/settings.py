@@ -1,14 +1,37 @@
 """Settings, frozen: from flags, the environment, TOML files and defaults, in that order.
 
-An error names the key path, the value, and what is allowed.
+An error names the key path, the value, and what is allowed. How a model is fed and read
+has its own private files; their names are offered here, so that a reader has one place to look.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from audit import _toml
+from audit._input_spec import classes_or_assumed, input_spec
+from audit._model_settings import ModelSettings, read_model_settings, settings_file
+from audit._toml import Kind
+from audit.errors import SettingsError, nearest
+from audit.inputs import PRESETS
+
+__all__ = [
+    "CommandSettings",
+    "ModelSettings",
+    "RunSettings",
+    "classes_or_assumed",
+    "input_spec",
+    "read_command_settings",
+    "read_model_settings",
+    "read_run_settings",
+    "settings_file",
+]
+
+FORMATS = ("html", "pdf", "md", "json", "junit")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,27 +67,137 @@ class RunSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelSettings:
-    """How to feed and read one model: the file's metadata, `MODEL.toml`, Hugging Face files beside it, flags.
+class CommandSettings:
+    """What the command line does around a run: where it writes, what it judges by, how it ends."""
 
-    `input` holds only the fields of `InputSpec` that somebody stated; `assumed` says in sentences what nobody did.
+    out: str | None = None
+    policy: str | None = None
+    inconclusive: str = "3"
+    exit_zero: bool = False
+    formats: tuple[str, ...] = ()
+
+
+_RUN: Mapping[str, Kind] = {
+    "label": _toml.text(),
+    "subject": _toml.text(),
+    "groups": _toml.names(),
+    "bands": _toml.bands(),
+    "layout": _toml.text(),
+    "limit": _toml.whole(1),
+    "task": _toml.text(),
+    "output": _toml.text(),
+    "classes": _toml.names(),
+    "positive": _toml.text(),
+    "threshold": _toml.number("a number from 0 to 1", lambda x: 0 <= x <= 1),
+    "abstain_below": _toml.number("a number from 0 up to, not including, 1", lambda x: 0 <= x < 1),
+    "preprocess": _toml.choice(*PRESETS),
+    "layers": _toml.names(),
+    "cam": _toml.text(),
+    "seed": _toml.whole(0),
+    "alpha": _toml.number("a number above 0 and up to 0.5", lambda x: 0 < x <= 0.5),
+    "min_subjects": _toml.whole(2),
+    "accept_chance": _toml.flag(),
+    "device": _toml.choice("auto", "cpu", "cuda"),
+    "batch_size": _toml.whole(1),
+    "workers": _toml.whole(1),
+}
+
+
+def _formats() -> Kind:
+    names = _toml.names()
+
+    def check(value: Any) -> tuple[str, ...]:
+        found: tuple[str, ...] = names.check(value)
+        if not set(found) <= set(FORMATS):
+            raise ValueError
+        return found
+
+    return Kind(f"one or more of {', '.join(FORMATS)}", check, names.parse)
+
+
+_COMMAND: Mapping[str, Kind] = {
+    "out": _toml.text(),
+    "policy": _toml.text(),
+    "inconclusive": _toml.choice("3", "fail", "pass"),
+    "exit_zero": _toml.flag(),
+    "formats": _formats(),
+}
+
+_KINDS = {**_RUN, **_COMMAND}
+# The flag is typed once for each group and band, so it has the singular.
+_FLAGS = {"groups": "--group", "bands": "--band"}
+_PREFIX = "BIAS_AUDIT_"
+
+
+def read_run_settings(
+    flags: Mapping[str, Any], *, folder: Path | None = Path(), environ: Mapping[str, str] = os.environ
+) -> RunSettings:
+    """The settings of a run.
+
+    Args:
+        flags: what was typed, by field name: texts, or values of the field's own type. Keys of `CommandSettings` may
+            stand among them.
+        folder: where `bias-audit.toml` and `pyproject.toml` are looked for; None looks nowhere.
+        environ: environment variables; `BIAS_AUDIT_BATCH_SIZE` is the field `batch_size`.
+
+    Raises:
+        SettingsError: an unknown key, or a value that can't be used, with its key path.
     """
-
-    task: str = "classification"
-    output: str | None = None
-    classes: tuple[str, ...] = ()
-    positive: str | None = None
-    threshold: float = 0.5
-    abstain_below: float = 0.0
-    input: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    sources: tuple[Path, ...] = ()
+    found = _merged(flags, folder, environ)
+    return RunSettings(**{k: v for k, v in found.items() if k in _RUN})
 
 
-# CONTRACT (bodies to be written):
-#   read_run_settings(flags: Mapping[str, Any], *, folder: Path = Path("."), environ: Mapping[str, str] = os.environ)
-#       -> RunSettings           # flags hold only what was typed; [run] of ./bias-audit.toml or [tool.bias-audit]
-#   read_model_settings(model: Path, metadata: Mapping[str, str], settings: RunSettings) -> ModelSettings
-#   input_spec(stated: ModelSettings, spec: TensorSpec-like (name, shape, dtype)) -> tuple[InputSpec, tuple[str, ...]]
-#       # merges what the file fixes (size, layout, dtype, channels) with what was stated; the second value is the
-#       # sentences about what had to be assumed; contradictions (stated size against a fixed one) are UsageError
+def read_command_settings(
+    flags: Mapping[str, Any], *, folder: Path | None = Path(), environ: Mapping[str, str] = os.environ
+) -> CommandSettings:
+    """The settings around a run, from the same places as `read_run_settings`."""
+    found = _merged(flags, folder, environ)
+    return CommandSettings(**{k: v for k, v in found.items() if k in _COMMAND})
+
+
+def _merged(flags: Mapping[str, Any], folder: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
+    return {**_from_file(folder), **_from_environment(environ), **_from_flags(flags)}
+
+
+def _from_file(folder: Path | None) -> dict[str, Any]:
+    """`[run]` of bias-audit.toml; where that file is missing, `[tool.bias-audit]` of pyproject.toml."""
+    if folder is None:
+        return {}
+    own, project = folder / "bias-audit.toml", folder / "pyproject.toml"
+    if own.is_file():
+        tables = _toml.read_toml(own)
+        known = ("run", "probe", "regions")  # a probe folder's own tables: read with the probe set
+        for name in tables:
+            if name not in known:
+                raise SettingsError("unknown table", value=name, allowed=known, where=own, hint=nearest(name, known))
+        if "run" in tables:
+            return _toml.table_of(tables["run"], _KINDS, f"{own}: [run]")
+    if project.is_file():
+        tool = _toml.read_toml(project).get("tool", {})
+        return _toml.table_of(tool.get("bias-audit", {}), _KINDS, f"{project}: [tool.bias-audit]")
+    return {}
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    found = {}
+    for variable, value in environ.items():
+        if not variable.startswith(_PREFIX) or not value:
+            continue
+        name = variable.removeprefix(_PREFIX).lower()
+        if name in _KINDS:
+            found[name] = _KINDS[name].read(value, variable, text=True)
+            continue
+        close = nearest(variable.removeprefix(_PREFIX), [k.upper() for k in _KINDS])
+        if close is not None:  # a slip of the pen; anything else is somebody's own variable
+            raise SettingsError("unknown environment variable", value=variable, hint=close)
+    return found
+
+
+def _from_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for name, value in flags.items():
+        if name not in _KINDS:
+            raise SettingsError("unknown setting", value=name, allowed=sorted(_KINDS), hint=nearest(name, _KINDS))
+        where = _FLAGS.get(name, "--" + name.replace("_", "-"))
+        found[name] = _KINDS[name].read(value, where, text=isinstance(value, str))
+    return found
