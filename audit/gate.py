@@ -1,0 +1,276 @@
+"""The gate: rules from a policy file, judged against a finished audit. Pure: nothing is measured again or written.
+
+A rule passes only when the whole interval is within the bound, fails only when the whole interval is beyond it, and is
+inconclusive otherwise (interface page, section 5; statistics page, section 4).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from audit import _toml
+from audit._judging import NOT_JUDGED, Finding, find
+from audit._toml import Kind
+from audit.errors import ExitStatus, PolicyError, nearest
+from audit.result import Attributes, AuditResult
+
+__all__ = ["Policy", "Rule", "RuleVerdict", "Verdict", "exit_status", "judge", "read_policy"]
+
+KINDS = ("value", "difference", "ratio")
+_LATER = ("max_geomean", "gini", "change")  # kinds of the interface page that this version does not judge
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """One promise about one figure. `min` and `max` are in the measure's own unit; at least one is there.
+
+    Without `attribute` the value over all items is meant. Parameters left out are those of the first measurement
+    listed under that name. `test`: "interval", or "point" for the value alone.
+    """
+
+    id: str
+    measure: str
+    kind: str = "value"
+    parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    attribute: str | None = None
+    min: float | None = None
+    max: float | None = None
+    small_groups: str = "inconclusive"
+    test: str = "interval"
+    basis: str | None = None
+    reason: str | None = None
+
+    @property
+    def low_bound(self) -> float:
+        return -math.inf if self.min is None else self.min
+
+    @property
+    def high_bound(self) -> float:
+        return math.inf if self.max is None else self.max
+
+    @property
+    def allowed(self) -> str:
+        """The bound in words: "at most 0.05"."""
+        words = [
+            f"at least {self.min:g}" if self.min is not None else "",
+            f"at most {self.max:g}" if self.max is not None else "",
+        ]
+        return " and ".join(w for w in words if w)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """The rules of one file, and its hash."""
+
+    rules: tuple[Rule, ...]
+    sha256: str
+    path: Path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RuleVerdict:
+    """How one rule came out. For kind `value` over an attribute, `value` and `worst` are of the group that decided.
+
+    `small_groups` are the stated groups that lack the evidence to be judged; `subjects_needed` is the size that would
+    settle an inconclusive rule, where that can be said.
+    """
+
+    id: str
+    status: str  # "pass", "fail", "inconclusive", "not judged"
+    measure: str
+    title: str
+    parameters: Mapping[str, str]
+    attribute: str | None
+    kind: str
+    test: str
+    min: float | None
+    max: float | None
+    value: float | None
+    low: float | None
+    high: float | None
+    worst: Attributes | None
+    best: Attributes | None
+    small_groups: tuple[Attributes, ...]
+    subjects_needed: int | None
+    basis: str | None
+    reason: str | None
+    explanation: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """All rules together. `reason` is "chance" when the model is no better than chance, so that nothing is judged."""
+
+    status: str
+    rules: tuple[RuleVerdict, ...] = ()
+    policy_sha256: str | None = None
+    reason: str | None = None
+    explanation: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The record's `verdict` block."""
+        head = {
+            "status": self.status,
+            "reason": self.reason,
+            "explanation": self.explanation,
+            "policy_sha256": self.policy_sha256,
+        }
+        rules = [{**dataclasses.asdict(r), "small_groups": [dict(g) for g in r.small_groups]} for r in self.rules]
+        return {**{k: v for k, v in head.items() if v is not None}, "rules": rules}
+
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Verdict:
+        """The inverse of `to_json`."""
+        rules = tuple(RuleVerdict(**{**r, "small_groups": tuple(r["small_groups"])}) for r in block.get("rules", ()))
+        known = ("status", "policy_sha256", "reason", "explanation")
+        return cls(rules=rules, **{k: block[k] for k in known if k in block})
+
+
+def judge(result: AuditResult, policy: Policy) -> Verdict:
+    """Every rule against the audit's figures.
+
+    A result that is no better than chance keeps every rule *not judged*. One rule without a figure to judge counts as
+    inconclusive; when that is every rule, nothing was judged.
+    """
+    chance = result.verdict if result.verdict is not None and result.verdict.get("reason") == "chance" else None
+    if chance is not None:
+        blocked = Finding(status=NOT_JUDGED, words="the model is no better than chance on this probe set")
+        rules = tuple(_verdict(rule, blocked) for rule in policy.rules)
+        explanation = chance.get("explanation")
+        return Verdict(
+            status=NOT_JUDGED, rules=rules, policy_sha256=policy.sha256, reason="chance", explanation=explanation
+        )
+    rules = tuple(_verdict(rule, find(rule, result)) for rule in policy.rules)
+    return Verdict(status=_together({r.status for r in rules}), rules=rules, policy_sha256=policy.sha256)
+
+
+def exit_status(verdict: Verdict | None, *, inconclusive: str = "3", exit_zero: bool = False) -> ExitStatus:
+    """The status a verdict ends in. `exit_zero` covers findings only: what could not be judged at all stays 4."""
+    if verdict is None or (verdict.status == NOT_JUDGED and not verdict.rules and verdict.reason is None):
+        return ExitStatus.OK  # no policy, so nothing was asked
+    if verdict.status == NOT_JUDGED:
+        return ExitStatus.UNUSABLE
+    if verdict.status == "pass" or exit_zero:
+        return ExitStatus.OK
+    if verdict.status == "fail":
+        return ExitStatus.FAILED
+    return {"3": ExitStatus.INCONCLUSIVE, "fail": ExitStatus.FAILED, "pass": ExitStatus.OK}[inconclusive]
+
+
+def _together(statuses: set[str]) -> str:
+    if statuses == {NOT_JUDGED}:
+        return NOT_JUDGED
+    if "fail" in statuses:
+        return "fail"
+    return "pass" if statuses == {"pass"} else "inconclusive"
+
+
+def _verdict(rule: Rule, found: Finding) -> RuleVerdict:
+    start = {"pass": "Passes", "fail": "Fails", "inconclusive": "Inconclusive", NOT_JUDGED: "Not judged"}[found.status]
+    return RuleVerdict(
+        id=rule.id,
+        status=found.status,
+        measure=rule.measure,
+        title=found.title or rule.measure,
+        parameters=dict(found.parameters if found.parameters is not None else rule.parameters),
+        attribute=found.attribute or rule.attribute,
+        kind=rule.kind,
+        test=rule.test,
+        min=rule.min,
+        max=rule.max,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        worst=found.worst,
+        best=found.best,
+        small_groups=found.small_groups,
+        subjects_needed=found.subjects_needed,
+        basis=rule.basis,
+        reason=rule.reason,
+        explanation=f"{start}: {found.words}.",
+    )
+
+
+def _parameters() -> Kind:
+    def check(value: Any) -> dict[str, str]:
+        if not isinstance(value, Mapping) or not all(isinstance(v, str) for v in value.values()):
+            raise ValueError
+        return dict(value)
+
+    return Kind('a table of texts, like { region = "face" }', check)
+
+
+_RULE: Mapping[str, Kind] = {
+    "id": _toml.text(),
+    "measure": _toml.text(),
+    "parameters": _parameters(),
+    "attribute": _toml.text(),
+    "kind": _toml.choice(*KINDS, *_LATER),
+    "min": _toml.number("a finite number"),
+    "max": _toml.number("a finite number"),
+    "small_groups": _toml.choice("inconclusive", "report"),
+    "test": _toml.choice("interval", "point"),
+    "basis": _toml.text(),
+    "reason": _toml.text(),
+}
+
+
+def read_policy(path: str | Path) -> Policy:
+    """Rules from a TOML file. Raises PolicyError with file, rule and key."""
+    path = Path(path)
+    if not path.is_file():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise PolicyError("no such policy file", value=str(path), hint=nearest(path.name, siblings))
+    data = _toml.read_bytes(path, PolicyError)
+    tables = _toml.parse_toml(data, path, PolicyError)
+    for name in tables:
+        if name != "rule":
+            raise PolicyError("unknown table", value=name, allowed="[[rule]]", where=path, hint=nearest(name, ["rule"]))
+    rows = tables.get("rule", [])
+    if not isinstance(rows, list) or not rows:
+        raise PolicyError("holds no rule", allowed="one [[rule]] table for each rule", where=path)
+    rules = tuple(_rule(row, f"{path}: [[rule]] {i}") for i, row in enumerate(rows, start=1))
+    _different(rules, path)
+    return Policy(rules=rules, sha256=hashlib.sha256(data).hexdigest(), path=path)
+
+
+def _rule(row: Any, where: str) -> Rule:
+    given = _toml.table_of(row, _RULE, where, PolicyError)
+    for key in ("id", "measure"):
+        if key not in given:
+            raise PolicyError(f"has no {key}", where=where)
+    rule = Rule(**given)
+    if rule.kind in _LATER:
+        raise PolicyError(
+            "this version does not judge this kind", value=rule.kind, allowed=KINDS, where=f"{where} kind"
+        )
+    if rule.kind != "value" and rule.attribute is None:
+        raise PolicyError(f"a {rule.kind} needs groups to compare, so name the attribute", where=f"{where} attribute")
+    if rule.min is None and rule.max is None:
+        raise PolicyError("has no bound", allowed="min = or max = (or both)", where=where)
+    if rule.low_bound > rule.high_bound:
+        raise PolicyError("min is above max, so no value could pass", value=f"{rule.min:g} > {rule.max:g}", where=where)
+    if rule.kind != "value":
+        _reachable(rule, where)
+    return rule
+
+
+def _reachable(rule: Rule, where: str) -> None:
+    """A difference of groups is never negative, a ratio of smallest to largest never above 1."""
+    most, range_ = (math.inf, "0 or more") if rule.kind == "difference" else (1.0, "from 0 to 1")
+    for key, bound in (("min", rule.min), ("max", rule.max)):
+        if bound is not None and not 0 <= bound <= most:
+            raise PolicyError(f"no {rule.kind} can be there", value=bound, allowed=range_, where=f"{where} {key}")
+
+
+def _different(rules: Iterable[Rule], path: Path) -> None:
+    seen = set()
+    for rule in rules:
+        if rule.id in seen:
+            raise PolicyError("two rules have the same id", value=rule.id, where=path)
+        seen.add(rule.id)

@@ -1,0 +1,402 @@
+"""Policies are read strictly; a rule passes or fails only on its whole interval."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from scipy.stats import t
+
+from audit.errors import ExitStatus, PolicyError
+from audit.gate import Policy, Rule, Verdict, exit_status, judge, read_policy
+from audit.result import AuditResult, Disparity, Estimate, GroupEstimate, Measurement, Skipped
+
+
+def estimate(value: float | None, low: float | None, high: float | None, subjects: int = 500) -> Estimate:
+    return Estimate(value=value, low=low, high=high, n=subjects, subjects=subjects)
+
+
+def group(skin: str | None, value: float, low: float, high: float, subjects: int = 200) -> GroupEstimate:
+    return GroupEstimate(
+        value=value,
+        low=low,
+        high=high,
+        n=subjects,
+        subjects=subjects,
+        attributes={"skin": skin},
+        indicative=subjects < 30,
+    )
+
+
+GROUPS = (group("light", 0.02, 0.01, 0.04), group("dark", 0.12, 0.09, 0.16))
+
+
+def gap(low: float, value: float, high: float, **more: Any) -> Disparity:
+    worst, best = {"skin": "dark"}, {"skin": "light"}
+    return Disparity(
+        attribute="skin", kind="difference", value=value, low=low, high=high, worst=worst, best=best, **more
+    )
+
+
+def measured(
+    *,
+    overall: Estimate | None = None,
+    groups: tuple[GroupEstimate, ...] = GROUPS,
+    disparities: tuple[Disparity, ...] = (),
+    **more: Any,
+) -> Measurement:
+    fields: dict[str, Any] = {
+        "measure": "wrong_label_rate",
+        "title": "Wrong-gender rate",
+        "parameters": {},
+        "family": "rates",
+        "unit": "proportion",
+        "better": "lower",
+        "definition": "",
+        "formula": "",
+        "source": "",
+        "diagnostic": False,
+    }
+    return Measurement(
+        overall=overall or estimate(0.07, 0.05, 0.09), by_group=groups, disparities=disparities, **{**fields, **more}
+    )
+
+
+def result(*measurements: Measurement, skipped: tuple[Skipped, ...] = (), **more: Any) -> AuditResult:
+    return AuditResult(
+        model={}, probe={}, settings={"alpha": 0.05, "min_subjects": 30}, measurements=measurements,
+        skipped=skipped, tool={}, run={}, **more,
+    )  # fmt: skip
+
+
+def policy(*rules: Rule) -> Policy:
+    return Policy(rules=rules, sha256="0" * 64, path=Path("policy.toml"))
+
+
+def one(rule: Rule, found: AuditResult) -> Any:
+    return judge(found, policy(rule)).rules[0]
+
+
+GAP = Rule(id="gap", measure="wrong_label_rate", attribute="skin", kind="difference", max=0.05)
+EACH = Rule(id="each", measure="wrong_label_rate", attribute="skin", kind="value", max=0.05)
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "status"),
+    [
+        pytest.param(0.0, 0.02, 0.05, "pass", id="whole interval within"),
+        pytest.param(0.0, 0.02, 0.0500001, "inconclusive", id="upper limit a hair above"),
+        pytest.param(0.0500001, 0.1, 0.2, "fail", id="whole interval beyond"),
+        pytest.param(0.05, 0.1, 0.2, "inconclusive", id="lower limit on the bound"),
+    ],
+)
+def test_a_gap_is_judged_by_its_whole_interval(low: float, value: float, high: float, status: str) -> None:
+    assert one(GAP, result(measured(disparities=(gap(low, value, high),)))).status == status
+
+
+def test_a_min_bound_is_judged_the_other_way_round() -> None:
+    ratio = dataclasses.replace(gap(0.7, 0.85, 0.95), kind="ratio")
+    found = result(measured(disparities=(ratio,)))
+    statuses = [one(dataclasses.replace(GAP, kind="ratio", max=None, min=m), found).status for m in (0.6, 0.8, 0.96)]
+
+    assert statuses == ["pass", "inconclusive", "fail"]
+
+
+def test_a_failing_gap_is_explained_in_one_sentence() -> None:
+    verdict = one(GAP, result(measured(disparities=(gap(0.06, 0.1, 0.14),))))
+
+    assert verdict.explanation == (
+        "Fails: the difference in wrong-gender rate by skin is 0.1 (95 % interval 0.06 to 0.14), "
+        "skin dark against skin light; at most 0.05 is allowed."
+    )
+
+
+def test_no_rounding_carries_a_limit_over_the_bound() -> None:
+    verdict = one(GAP, result(measured(disparities=(gap(0.0, 0.02, 0.0500001),))))
+
+    assert "0 to 0.0500001" in verdict.explanation
+
+
+def test_the_subjects_that_would_settle_it_follow_the_formula() -> None:
+    verdict = one(GAP, result(measured(disparities=(gap(0.0, 0.03, 0.07),))))
+    times = ((0.07 - 0.03) / (0.05 - 0.03)) ** 2 * (1 + 0.84 / 1.96) ** 2
+
+    assert verdict.subjects_needed == math.ceil(500 * times)
+
+
+def test_a_value_close_to_the_bound_cannot_be_settled_in_practice() -> None:
+    verdict = one(GAP, result(measured(disparities=(gap(0.0, 0.0499, 0.07),))))
+
+    assert verdict.subjects_needed is None
+    assert "can't be settled in practice" in verdict.explanation
+
+
+def test_a_group_without_evidence_turns_a_pass_into_inconclusive_and_is_named() -> None:
+    few = group("very dark", 0.0, 0.0, 0.3, subjects=12)
+    found = result(measured(groups=(*GROUPS, few), disparities=(gap(0.0, 0.01, 0.03),)))
+    verdict = one(GAP, found)
+
+    assert (verdict.status, verdict.small_groups) == ("inconclusive", ({"skin": "very dark"},))
+    assert "skin very dark" in verdict.explanation
+
+
+def test_a_group_without_evidence_is_only_reported_where_the_rule_says_so() -> None:
+    few = group("very dark", 0.0, 0.0, 0.3, subjects=12)
+    found = result(measured(groups=(*GROUPS, few), disparities=(gap(0.0, 0.01, 0.03),)))
+
+    assert one(dataclasses.replace(GAP, small_groups="report"), found).status == "pass"
+
+
+def test_people_whose_group_is_not_stated_never_hold_up_a_rule() -> None:
+    unknown = group(None, 0.5, 0.1, 0.9, subjects=12)
+    found = result(measured(groups=(*GROUPS, unknown), disparities=(gap(0.0, 0.01, 0.03),)))
+
+    assert one(GAP, found).status == "pass"
+
+
+def test_a_gap_without_two_groups_of_evidence_is_inconclusive() -> None:
+    verdict = one(GAP, result(measured(disparities=(gap(0.0, 0.0, 0.0, descriptive=True),))))
+
+    assert verdict.status == "inconclusive"
+
+
+def test_the_point_test_judges_the_value_alone_and_says_so() -> None:
+    verdict = one(dataclasses.replace(GAP, test="point"), result(measured(disparities=(gap(0.0, 0.06, 0.2),))))
+
+    assert verdict.status == "fail"
+    assert verdict.explanation.endswith("judged by its value alone.")
+
+
+def test_the_overall_value_is_judged_when_no_attribute_is_named() -> None:
+    rule = dataclasses.replace(EACH, attribute=None, max=0.1)
+
+    assert one(rule, result(measured())).status == "pass"
+
+
+def test_an_overall_value_from_few_subjects_does_not_pass() -> None:
+    rule = dataclasses.replace(EACH, attribute=None, max=0.1)
+
+    assert one(rule, result(measured(overall=estimate(0.0, 0.0, 0.09, subjects=20)))).status == "inconclusive"
+
+
+def test_every_group_has_to_be_within_for_a_pass() -> None:
+    statuses = [one(dataclasses.replace(EACH, max=bound), result(measured())).status for bound in (0.2, 0.14, 0.05)]
+
+    assert statuses == ["pass", "inconclusive", "fail"]
+
+
+def test_the_group_that_decided_is_named() -> None:
+    assert one(EACH, result(measured())).worst == {"skin": "dark"}
+
+
+def wilson(p: float, n: float, c: float) -> tuple[float, float]:
+    center, half = p + c * c / (2 * n), c * math.sqrt(p * (1 - p) / n + c * c / (4 * n * n))
+    return (center - half) / (1 + c * c / n), (center + half) / (1 + c * c / n)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.5])
+def test_among_several_groups_a_fail_needs_the_wider_limits_of_a_proportion(p: float) -> None:
+    groups, subjects, n_star = 4, 150, 140.0
+    plain = wilson(p, n_star, t.ppf(0.975, subjects - 1))
+    wide = wilson(p, n_star, t.ppf(1 - 0.05 / (2 * groups), subjects - 1))
+    rows = tuple(group(name, p, *plain, subjects=subjects) for name in "abcd")
+    found = result(measured(groups=rows))
+    # A value may be expected *below* the bound too: `min` is then beyond the upper limit.
+    beyond = one(dataclasses.replace(EACH, max=None, min=wide[1] + 1e-9), found).status
+    between = one(dataclasses.replace(EACH, max=None, min=(wide[1] + plain[1]) / 2), found).status
+
+    assert (beyond, between) == ("fail", "inconclusive")
+
+
+def test_among_several_groups_a_fail_needs_the_wider_limits_of_a_mean() -> None:
+    subjects = 150
+    half = 0.1
+    wide = half * t.ppf(1 - 0.05 / 8, subjects - 1) / t.ppf(0.975, subjects - 1)
+    rows = tuple(group(name, 1.0, 1.0 - half, 1.0 + half, subjects=subjects) for name in "abcd")
+    found = result(measured(groups=rows, unit="level"))
+    statuses = [one(dataclasses.replace(EACH, max=1.0 - w), found).status for w in (wide + 1e-9, (wide + half) / 2)]
+
+    assert statuses == ["fail", "inconclusive"]
+
+
+def test_one_group_alone_fails_at_its_plain_limits() -> None:
+    found = result(measured(groups=(group("dark", 0.12, 0.09, 0.16),)))
+
+    assert one(dataclasses.replace(EACH, max=0.0899), found).status == "fail"
+
+
+def test_subjects_with_many_pictures_widen_the_limits_of_a_fail() -> None:
+    """Two groups of 40 people; in one case a single person has most of the pictures."""
+    half = 0.1
+    rows = tuple(
+        GroupEstimate(
+            value=1.0, low=1 - half, high=1 + half, n=400, subjects=40, attributes={"skin": s}, indicative=False
+        )
+        for s in "ab"
+    )
+    even = [f"{s}{i}" for s in "ab" for i in range(40) for _ in range(10)]
+    uneven = [f"{s}{max(0, i - 360)}" for s in "ab" for i in range(400)]
+    rule = dataclasses.replace(EACH, max=1 - half * t.ppf(1 - 0.05 / 4, 39) / t.ppf(0.975, 39) - 1e-9)
+    statuses = []
+    for subjects in (even, uneven):
+        items = pd.DataFrame(
+            {"subject": subjects, "attribute.skin": ["a"] * 400 + ["b"] * 400, "wrong_label_rate": 1.0}
+        )
+        statuses.append(one(rule, result(measured(groups=rows, unit="level"), records=items)).status)
+
+    assert statuses == ["fail", "inconclusive"]
+
+
+def test_a_skipped_measure_is_not_judged_and_the_reason_is_passed_on() -> None:
+    skipped = Skipped(measure="selection_rate", reason="no positive class is named.")
+    verdict = judge(result(measured(), skipped=(skipped,)), policy(Rule(id="s", measure="selection_rate", max=0.1)))
+
+    assert verdict.status == "not judged"
+    assert verdict.rules[0].explanation == "Not judged: no positive class is named."
+
+
+def test_an_absent_measure_is_not_judged_and_the_nearest_is_named() -> None:
+    verdict = one(Rule(id="s", measure="wrong_lable_rate", max=0.1), result(measured()))
+
+    assert verdict.explanation == (
+        "Not judged: the audit has no measure wrong_lable_rate (Did you mean wrong_label_rate?)."
+    )
+
+
+def test_an_absent_attribute_is_not_judged() -> None:
+    verdict = one(dataclasses.replace(GAP, attribute="hair"), result(measured()))
+
+    assert (verdict.status, "no groups by hair" in verdict.explanation) == ("not judged", True)
+
+
+def test_the_order_of_an_intersection_does_not_matter() -> None:
+    rows = tuple(dataclasses.replace(g, attributes={"gender": "female", **g.attributes}) for g in GROUPS)
+    rule = dataclasses.replace(EACH, attribute="skin*gender", max=0.2)
+
+    assert one(rule, result(measured(groups=rows))).attribute == "gender*skin"
+
+
+def test_parameters_that_a_rule_leaves_out_are_those_listed_first() -> None:
+    first = measured(measure="relevance_mass", parameters={"region": "face", "target": "predicted"})
+    second = measured(measure="relevance_mass", parameters={"region": "face", "target": "true"})
+    rule = Rule(id="m", measure="relevance_mass", parameters={"region": "face"}, max=0.5)
+
+    assert one(rule, result(first, second)).parameters["target"] == "predicted"
+
+
+def test_chance_keeps_every_rule_unjudged() -> None:
+    chance = {"status": "not judged", "reason": "chance", "explanation": "No better than chance.", "rules": []}
+    verdict = judge(result(measured(disparities=(gap(0.0, 0.01, 0.02),)), verdict=chance), policy(GAP))
+
+    assert (verdict.status, verdict.reason, verdict.rules[0].status) == ("not judged", "chance", "not judged")
+
+
+FAILS = dataclasses.replace(EACH, id="fails")
+PASSES = dataclasses.replace(EACH, id="passes", max=0.9)
+UNSURE = dataclasses.replace(EACH, id="unsure", max=0.14)
+ABSENT = Rule(id="absent", measure="nothing", max=1.0)
+
+
+@pytest.mark.parametrize(
+    ("rules", "status", "code"),
+    [
+        ((PASSES,), "pass", ExitStatus.OK),
+        ((PASSES, UNSURE, FAILS), "fail", ExitStatus.FAILED),
+        ((PASSES, UNSURE), "inconclusive", ExitStatus.INCONCLUSIVE),
+        ((PASSES, ABSENT), "inconclusive", ExitStatus.INCONCLUSIVE),
+        ((ABSENT,), "not judged", ExitStatus.UNUSABLE),
+        ((ABSENT, FAILS), "fail", ExitStatus.FAILED),
+    ],
+)
+def test_rules_together(rules: tuple[Rule, ...], status: str, code: ExitStatus) -> None:
+    verdict = judge(result(measured()), policy(*rules))
+
+    assert (verdict.status, exit_status(verdict)) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("choice", "zero", "code"),
+    [("3", False, 3), ("fail", False, 1), ("pass", False, 0), ("3", True, 0), ("fail", True, 0)],
+)
+def test_what_inconclusive_ends_in_can_be_chosen(choice: str, zero: bool, code: int) -> None:
+    verdict = judge(result(measured()), policy(UNSURE))
+
+    assert exit_status(verdict, inconclusive=choice, exit_zero=zero) == code
+
+
+def test_exit_zero_never_covers_what_could_not_be_judged() -> None:
+    assert exit_status(judge(result(measured()), policy(ABSENT)), exit_zero=True) == ExitStatus.UNUSABLE
+
+
+def test_no_policy_is_no_failure() -> None:
+    assert (exit_status(None), exit_status(Verdict(status="not judged"))) == (0, 0)
+
+
+def test_chance_without_a_policy_ends_in_4() -> None:
+    assert exit_status(Verdict(status="not judged", reason="chance")) == 4
+
+
+def test_a_verdict_survives_the_record() -> None:
+    few = group("very dark", 0.0, 0.0, 0.3, subjects=12)
+    verdict = judge(result(measured(groups=(*GROUPS, few))), policy(PASSES, FAILS, ABSENT))
+
+    assert Verdict.from_json(verdict.to_json()) == verdict
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "policy.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_policy_is_read_with_its_hash(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        '[[rule]]\nid = "gap"\nmeasure = "wrong_label_rate"\nattribute = "skin"\nkind = "difference"\nmax = 0.05\n'
+        'small_groups = "report"\nbasis = "engineering"\nreason = "release"\n',
+    )
+    found = read_policy(path)
+
+    assert found.rules == (dataclasses.replace(GAP, small_groups="report", basis="engineering", reason="release"),)
+    assert len(found.sha256) == 64
+
+
+HEAD = '[[rule]]\nid = "a"\nmeasure = "wrong_label_rate"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("[[rule]\n", ("policy.toml", "malformed TOML", "line 1")),
+        ("", ("policy.toml", "holds no rule")),
+        ("[[rules]]\n", ("unknown table", "'rules'", "Did you mean rule?")),
+        (HEAD, ("[[rule]] 1", "has no bound")),
+        (HEAD + "max = 1\nmaximum = 2\n", ("unknown key", "'maximum'", "[[rule]] 1")),
+        (HEAD + "max = 1\natribute = 'x'\n", ("Did you mean attribute?",)),
+        (HEAD + "max = '5 %'\n", ("[[rule]] 1 max", "'5 %'", "a finite number")),
+        (HEAD + "max = nan\n", ("max", "a finite number")),
+        (HEAD + "max = 1\nkind = 'gini'\nattribute = 'x'\n", ("this version", "'gini'", "value, difference, ratio")),
+        (HEAD + "max = 1\nkind = 'diference'\n", ("Did you mean difference?",)),
+        (HEAD + "max = 1\nkind = 'difference'\n", ("name the attribute",)),
+        (HEAD + "max = -0.1\nkind = 'difference'\nattribute = 'x'\n", ("-0.1", "0 or more")),
+        (HEAD + "min = 80\nkind = 'ratio'\nattribute = 'x'\n", ("80", "from 0 to 1")),
+        (HEAD + "min = 0.5\nmax = 0.1\n", ("min is above max",)),
+        (HEAD + "max = 1\n" + HEAD + "max = 1\n", ("same id", "'a'")),
+        ("[[rule]]\nmeasure = 'x'\nmax = 1\n", ("has no id",)),
+    ],
+)
+def test_a_bad_policy_says_where_and_what(tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
+    with pytest.raises(PolicyError) as caught:
+        read_policy(write(tmp_path, text))
+
+    assert [p for p in parts if p not in str(caught.value)] == []
+
+
+def test_a_missing_policy_names_the_nearest_file(tmp_path: Path) -> None:
+    write(tmp_path, "")
+    with pytest.raises(PolicyError, match=r"Did you mean policy.toml\?"):
+        read_policy(tmp_path / "polcy.toml")
