@@ -1,0 +1,186 @@
+"""What is in an ONNX model: the graph says what might be a layer or a head, one run says what is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from audit.runtimes import Description, Head, Layer, TensorSpec
+from audit.runtimes._onnx_graph import Graph, Place
+from audit.runtimes._onnx_heads import NotLinear, Route, compose, trace
+from audit.runtimes._onnx_names import Names
+from audit.runtimes._onnx_safety import nested_nodes
+from audit.runtimes._onnx_taps import Taps
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+NO_GRADIENTS = "an ONNX file gives no gradients in this version"
+HEAD_TOLERANCE = 1e-4
+HALF_TOLERANCE = 1e-2  # float16 carries three digits
+
+# A pass through a changed copy of the model: its bytes and the names wanted, to their values.
+Run = Callable[[bytes, Sequence[str]], list["NDArray[Any]"]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """A description, and where in the graph its layers are."""
+
+    description: Description
+    places: Mapping[str, Place]  # by name of the layer
+    vectors: frozenset[str]  # layers whose value is [N, C]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    """What one run through the copy gave."""
+
+    shapes: Mapping[str, tuple[int, ...]]  # by value
+    constants: Mapping[str, NDArray[Any]]  # by value
+    means: Mapping[str, NDArray[Any]]  # by pooled value: mean over space
+    logits: Mapping[str, NDArray[Any]]  # by output
+
+
+def look_inside(
+    model: ModelProto,
+    run: Run,
+    *,
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+    half: bool,
+    unlifted: str | None,
+) -> Seen:
+    """Describe the model.
+
+    Args:
+        model: the graph as it will be tapped.
+        run: runs a changed copy of it on one picture of noise.
+        inputs: as the file has them.
+        outputs: as the file has them.
+        half: whether it computes in float16.
+        unlifted: why nothing in it can be tapped, if so.
+    """
+    graph = Graph(model)
+    places = graph.places()
+    routes = [trace(graph, spec.name) for spec in outputs]
+    known = {place.tensor for place in places}
+    names = Names(graph.nodes, [])
+    pooled = {route.source for route in routes if route.source is not None and route.source in graph.producer}
+    extra = [graph.place(tensor, graph.producer[tensor].op_type.lower(), names) for tensor in sorted(pooled - known)]
+    places = sorted([*places, *_renamed(extra, places)], key=lambda place: graph.position[place.tensor])
+    found = _run_once(graph, model, run, places, routes)
+    heads, missing = _heads(graph, routes, places, found, HALF_TOLERANCE if half else HEAD_TOLERANCE)
+    if unlifted:
+        heads, missing = {}, dict.fromkeys((route.output for route in routes), unlifted)
+    layers = _layers(places, found.shapes, {head.layer for head in heads.values()}, unlifted)
+    hidden = sum(1 for _ in nested_nodes(graph.nodes)) - len(graph.nodes)
+    note = f"{hidden} operators inside branches and loops of the model can't be looked into."
+    return Seen(
+        description=Description(
+            inputs=inputs,
+            outputs=tuple(dataclasses.replace(s, shape=(None, *found.shapes[s.name][1:])) for s in outputs),
+            layers=layers,
+            heads=heads,
+            heads_missing=missing,
+            final={route.output: route.final for route in routes},
+            gradients=NO_GRADIENTS,
+            notes=(note,) if hidden else (),
+        ),
+        places={place.name: place for place in places},
+        vectors=frozenset(place.name for place in places if len(found.shapes[place.tensor]) == 2),
+    )
+
+
+def _renamed(extra: list[Place], places: list[Place]) -> list[Place]:
+    taken = {place.name for place in places}
+    return [dataclasses.replace(place, name=place.tensor if place.name in taken else place.name) for place in extra]
+
+
+def _run_once(graph: Graph, model: ModelProto, run: Run, places: list[Place], routes: list[Route]) -> _Found:
+    """Shapes of all values that matter, without keeping the values: one pass on one picture."""
+    taps = Taps(model)
+    by_tensor = {place.tensor: place for place in places}
+    nodes = [node for route in routes for node in (*route.steps, *([route.pool] if route.pool else ()))]
+    values = {
+        *by_tensor,
+        *(route.output for route in routes),
+        *(name for node in nodes for name in (node.output[0], *graph.variables(node))),
+    }
+    shapes = {value: taps.shape(value) for value in sorted(values)}
+    used = {name for node in nodes for name in node.input if name in graph.constants}
+    constants = {name: taps.copy(name) for name in sorted(used)}
+    means = {route.source: taps.mean(by_tensor[route.source]) for route in routes if route.source in by_tensor}
+    logits = {route.output: taps.copy(route.logits) for route in routes}
+    wanted = [*shapes.values(), *constants.values(), *means.values(), *logits.values()]
+    got = dict(zip(wanted, run(taps.finished(), wanted), strict=True))
+    return _Found(
+        shapes={value: tuple(int(n) for n in got[name]) for value, name in shapes.items()},
+        constants={value: got[name] for value, name in constants.items()},
+        means={str(value): got[name] for value, name in means.items()},
+        logits={output: got[name] for output, name in logits.items()},
+    )
+
+
+def _heads(
+    graph: Graph, routes: list[Route], places: list[Place], found: _Found, tolerance: float
+) -> tuple[dict[str, Head], dict[str, str]]:
+    """Heads by output, each checked against the run; for the other outputs why they have none."""
+    names = {place.tensor: place.name for place in places}
+    heads, missing = {}, {}
+    for route in routes:
+        try:
+            weight, bias = compose(graph, route, found.shapes, found.constants)
+            source = str(route.source)
+            _check(weight, bias, found.means[source][0].reshape(-1), found.logits[route.output][0], tolerance)
+            heads[route.output] = Head(layer=names[source], weight=weight, bias=bias)
+        except NotLinear as reason:
+            missing[route.output] = str(reason)
+    return heads, missing
+
+
+def _check(
+    weight: NDArray[np.float32], bias: NDArray[np.float32], mean: NDArray[Any], logits: NDArray[Any], tolerance: float
+) -> None:
+    import numpy as np
+
+    expected = logits.astype(np.float64).reshape(-1)
+    if weight.shape != (expected.size, mean.size):
+        raise NotLinear("the linear layer and the pooled map do not fit together")
+    difference = np.abs(weight @ mean.astype(np.float64) + bias - expected).max() / max(1.0, np.abs(expected).max())
+    if not difference <= tolerance:
+        raise NotLinear(
+            f"weights times pooled map differ from the model's output by {difference:.1g} (relative), so the last "
+            "layers do more than pool and weigh"
+        )
+
+
+def _layers(
+    places: list[Place], shapes: Mapping[str, tuple[int, ...]], pooled: set[str], unlifted: str | None
+) -> tuple[Layer, ...]:
+    kept = []
+    for place in places:
+        seen = shapes[place.tensor]
+        shape = (seen[3], seen[1], seen[2]) if len(seen) == 4 and place.channels_last else seen[1:]
+        if len(seen) == 4 and shape[1:] == (1, 1):
+            shape = shape[:1]
+        # A gate or an answer, not a layer: sigmoids of vectors and convolutions that work on a pooled vector.
+        if place.name not in pooled and len(shape) == 1 and place.kind in {"sigmoid", "conv"}:
+            continue
+        odd = f"its value has the shape {list(seen)}; maps [N, C, h, w] and vectors [N, C] can be read"
+        kept.append((place, shape, unlifted or (None if len(seen) in (2, 4) else odd)))
+    return tuple(
+        Layer(
+            name=place.name,
+            kind=place.kind,
+            shape=shape,
+            depth=(at + 1) / len(kept),
+            convolution=place.convolution,
+            non_negative=place.non_negative,
+            reason=reason,
+        )
+        for at, (place, shape, reason) in enumerate(kept)
+    )

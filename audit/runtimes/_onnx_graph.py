@@ -1,0 +1,274 @@
+"""Reading an ONNX graph: who makes and who uses a value, and which values are layers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from audit.runtimes._onnx_names import Names
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+CONVOLUTIONS = {"Conv", "ConvTranspose", "QLinearConv", "FusedConv"}
+ACTIVATIONS = {
+    "Relu": "relu",
+    "LeakyRelu": "leaky_relu",
+    "PRelu": "prelu",
+    "ThresholdedRelu": "thresholded_relu",
+    "Clip": "clip",
+    "Elu": "elu",
+    "Celu": "celu",
+    "Selu": "selu",
+    "Gelu": "gelu",
+    "FastGelu": "gelu",
+    "BiasGelu": "gelu",
+    "QuickGelu": "gelu",
+    "Swish": "silu",
+    "HardSwish": "hard_swish",
+    "Mish": "mish",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Tanh": "tanh",
+    "Sigmoid": "sigmoid",
+    "HardSigmoid": "hard_sigmoid",
+}
+NON_NEGATIVE = {"relu", "relu6", "sigmoid", "hard_sigmoid", "softplus"}
+# x * gate(x): what the function is called by the operator inside the gate, the most telling first.
+GATED = {
+    "Erf": "gelu",
+    "Softplus": "mish",
+    "Tanh": "gelu",
+    "HardSigmoid": "hard_swish",
+    "Clip": "hard_swish",
+    "Sigmoid": "silu",
+}
+ELEMENTWISE = {*GATED, "Relu", "Add", "Sub", "Mul", "Div", "Pow", "Cast", "Identity"}
+# What may stand between a convolution and its non-linearity.
+NORMS = {"BatchNormalization", "InstanceNormalization", "GroupNormalization", "LayerNormalization"}
+SETTLING = {*NORMS, "Add", "Sum", "Sub", "Mul", "Div", "Identity", "Dropout"}
+LINEAR = {*SETTLING, "Cast", "QuantizeLinear", "DequantizeLinear"}
+# Without an input that depends on the picture, and yet not known beforehand: chance, and bodies that see outer values.
+NOT_CONSTANT = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
+NOT_CONSTANT |= {"If", "Loop", "Scan"}
+TO_LAST, TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A value in the graph that is a layer, if its shape is that of a map or a vector."""
+
+    tensor: str
+    name: str
+    kind: str
+    convolution: bool
+    non_negative: bool
+    channels_last: bool
+    quantized: tuple[str, str] | None = None  # scale and zero point of an integer value
+
+
+class Graph:
+    """The top level of a model's graph, with its constants worked out."""
+
+    def __init__(self, model: ModelProto) -> None:
+        graph = model.graph
+        self.nodes = list(graph.node)
+        self.outputs = [value.name for value in graph.output]
+        self.producer = {name: node for node in self.nodes for name in node.output if name}
+        self.position = {name: at for at, node in enumerate(self.nodes) for name in node.output}
+        self.consumers: dict[str, list[NodeProto]] = defaultdict(list)
+        self._tensors = {tensor.name: tensor for tensor in graph.initializer}
+        self.constants = {*self._tensors, *(sparse.values.name for sparse in graph.sparse_initializer)}
+        for node in self.nodes:
+            for name in set(node.input):
+                self.consumers[name].append(node)
+            if node.op_type not in NOT_CONSTANT and not self.variables(node):
+                self.constants.update(node.output)
+        self._last = self._channels_last()
+
+    def variables(self, node: NodeProto) -> list[str]:
+        """The inputs of a node that depend on the picture."""
+        return [name for name in node.input if name and name not in self.constants]
+
+    def attribute(self, node: NodeProto, name: str) -> object:
+        from onnx import helper
+
+        found = next((a for a in node.attribute if a.name == name), None)
+        return None if found is None else helper.get_attribute_value(found)
+
+    def scalar(self, name: str) -> float | None:
+        """The value of a constant of one element that stands in the file as such."""
+        from onnx import TensorProto, numpy_helper
+
+        tensor: object = self._tensors.get(name)
+        if name in self.producer and self.producer[name].op_type == "Constant":
+            tensor = self.attribute(self.producer[name], "value")
+        if not isinstance(tensor, TensorProto) or tensor.external_data:
+            return None
+        array = numpy_helper.to_array(tensor)
+        return float(array.reshape(-1)[0]) if array.size == 1 else None
+
+    def places(self) -> list[Place]:
+        """Values after a non-linearity, and those of convolutions that none follows, in order of execution."""
+        gates, inside = self._gated()
+        made: dict[str, str] = {}
+        for node in self.nodes:
+            if node.op_type in CONVOLUTIONS:
+                settled = self._settle(node.output[0])
+                if not self._meets_activation(settled) and not self._is_half(node, settled):
+                    made[settled] = "conv"
+            elif node.op_type in ACTIVATIONS and not {node.output[0]} & (inside | self.constants):
+                if not self._scales_another(node):
+                    made[node.output[0]] = self._kind(node)
+            elif node.output and node.output[0] in gates:
+                made[self._scaled(node.output[0])] = gates[node.output[0]]
+        names = Names(self.nodes, [self.producer[tensor] for tensor in made])
+        return [self.place(tensor, kind, names) for tensor, kind in sorted(made.items(), key=self._order)]
+
+    def place(self, tensor: str, kind: str, names: Names) -> Place:
+        node = self.producer[tensor]
+        behind = self._convolution_behind(tensor, first=True)
+        return Place(
+            tensor=tensor,
+            name=names.name(node, near=self._near(behind, kind)),
+            kind=kind,
+            convolution=behind is not None,
+            non_negative=self._non_negative(node, kind),
+            channels_last=tensor in self._last,
+            quantized=(node.input[6], node.input[7]) if node.op_type == "QLinearConv" else None,
+        )
+
+    def _order(self, made: tuple[str, str]) -> int:
+        return self.position[made[0]]
+
+    def _kind(self, node: NodeProto) -> str:
+        if node.op_type == "Clip" and [self.scalar(name) for name in node.input[1:]] == [0, 6]:
+            return "relu6"
+        return ACTIVATIONS[node.op_type]
+
+    def _non_negative(self, node: NodeProto, kind: str) -> bool:
+        lowest = self.scalar(node.input[1]) if node.op_type == "Clip" and len(node.input) > 1 else None
+        return kind in NON_NEGATIVE or (lowest is not None and lowest >= 0)
+
+    def _near(self, convolution: NodeProto | None, kind: str) -> str | None:
+        """A name from the convolution's weights, `features.0` of `features.0.weight`."""
+        weight = convolution.input[1] if convolution is not None and convolution.op_type != "QLinearConv" else ""
+        if not weight.endswith(".weight"):
+            return None
+        stem = weight.removesuffix(".weight")
+        return stem if kind == "conv" else f"{stem}.{kind}"
+
+    def _gated(self) -> tuple[dict[str, str], set[str]]:
+        """Products x * gate(x), such as SiLU and GELU where they are spelled out: kind by value, and what is inside."""
+        gates: dict[str, str] = {}
+        inside: set[str] = set()
+        for node in self.nodes:
+            factors = self.variables(node) if node.op_type == "Mul" else []
+            if len(set(factors)) != 2:
+                continue
+            left, right = (self._elementwise_above(name) for name in factors)
+            if not left & right:
+                continue
+            root = max(left & right, key=lambda name: self.position.get(name, -1))
+            between = (left | right) - self._elementwise_above(root)
+            operators = {self.producer[name].op_type for name in between}
+            kind = next((kind for operator, kind in GATED.items() if operator in operators), None)
+            if kind:
+                gates[node.output[0]] = kind
+                inside |= between
+        return gates, inside
+
+    def _elementwise_above(self, name: str, depth: int = 10) -> set[str]:
+        """`name` and the values that it is computed from element by element."""
+        found, edge = {name}, [name]
+        for _ in range(depth):
+            makers = [self.producer[n] for n in edge if n in self.producer]
+            edge = [n for node in makers if node.op_type in ELEMENTWISE for n in self.variables(node) if n not in found]
+            found.update(edge)
+        return found
+
+    def _scaled(self, tensor: str) -> str:
+        """Behind multiplications with a single number, which belong to the function before them."""
+        following = self.consumers[tensor]
+        if len(following) == 1 and following[0].op_type in {"Mul", "Div"} and tensor not in self.outputs:
+            other = [name for name in following[0].input if name != tensor]
+            if other and self.scalar(other[0]) is not None:
+                return self._scaled(following[0].output[0])
+        return tensor
+
+    def _scales_another(self, node: NodeProto) -> bool:
+        """Whether the value is a gate: all it does is to scale another value, as in squeeze and excitation."""
+        if node.op_type == "Clip":  # a hard sigmoid spelled out begins with x + 3
+            shift = self.producer.get(node.input[0])
+            may_scale = shift is not None and shift.op_type == "Add" and len(self.variables(shift)) == 1
+        else:
+            may_scale = node.op_type in {"Sigmoid", "HardSigmoid"}
+        names = [node.output[0]] if may_scale else []
+        while names:
+            name = names.pop()
+            if name in self.outputs or not self.consumers[name]:
+                return False
+            for user in self.consumers[name]:
+                if user.op_type == "Mul" and len(self.variables(user)) == 2:
+                    continue
+                if user.op_type not in {"Mul", "Div", "Reshape", "Unsqueeze", "Expand", "Resize", "Transpose", "Cast"}:
+                    return False
+                names.append(user.output[0])
+        return may_scale
+
+    def _settle(self, tensor: str) -> str:
+        """Behind the normalization and additions that follow a convolution, as long as nothing else uses its value."""
+        following = self.consumers[tensor]
+        if len(following) == 1 and following[0].op_type in SETTLING and tensor not in self.outputs:
+            return self._settle(following[0].output[0])
+        return tensor
+
+    def _is_half(self, node: NodeProto, settled: str) -> bool:
+        """The depthwise half of a separable convolution: the other half follows at once."""
+        users = self.consumers[settled]
+        grouped = (self.attribute(node, "group") or 1) != 1
+        return grouped and bool(users) and all(user.op_type in CONVOLUTIONS for user in users)
+
+    def _meets_activation(self, tensor: str) -> bool:
+        seen, names = {tensor}, [tensor]
+        while names:
+            for user in self.consumers[names.pop()]:
+                if user.op_type in ACTIVATIONS or user.op_type == "Erf":
+                    return True
+                if user.op_type in LINEAR and user.output[0] not in seen:
+                    seen.add(user.output[0])
+                    names.append(user.output[0])
+        return False
+
+    def _convolution_behind(self, tensor: str, *, first: bool = False) -> NodeProto | None:
+        """The convolution that makes a value, with only normalization, additions and one non-linearity in between."""
+        seen, names = {tensor}, [(tensor, first)]
+        while names:
+            name, may_pass = names.pop()
+            node = self.producer.get(name)
+            if node is None or name in self.constants:
+                continue
+            if node.op_type in CONVOLUTIONS:
+                return node
+            passes = node.op_type in LINEAR or (may_pass and node.op_type in ELEMENTWISE | set(ACTIVATIONS))
+            for source in self.variables(node) if passes else ():
+                if source not in seen:
+                    seen.add(source)
+                    # Inside a spelled-out function such as GELU further elementwise steps belong to it.
+                    names.append((source, may_pass and node.op_type in {"Mul", "Div"}))
+        return None
+
+    def _channels_last(self) -> set[str]:
+        """Values laid out [N, h, w, C]: between two transpositions, or where linear layers work on the last axis."""
+        last: set[str] = set()
+        for node in self.nodes:
+            sources = self.variables(node)
+            permutation = self.attribute(node, "perm") if node.op_type == "Transpose" else None
+            on_last_axis = node.op_type == "MatMul" and len(sources) == 1
+            on_last_axis |= node.op_type == "LayerNormalization" and self.attribute(node, "axis") in {None, -1, 3}
+            keeps = node.op_type not in CONVOLUTIONS | NORMS and permutation != TO_FIRST
+            inherits = keeps and any(source in last for source in sources[:2])
+            if permutation == TO_LAST or on_last_axis or inherits:
+                last.update(node.output)
+        return last

@@ -1,0 +1,38 @@
+"""Old files in the operators of today, in memory, so that the reader of the graph has one dialect to know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.runtimes._onnx_safety import external_files
+from audit.runtimes._onnx_session import one_line
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+OLDEST = 13  # before it, bounds and axes of common operators stand elsewhere and softmax means something else
+
+
+def lift(model: ModelProto, path: Path) -> tuple[ModelProto, str | None]:
+    """The model with its own functions written out, and at least version 13 of the operator set.
+
+    Returns:
+        The model, and why it could not be lifted (then it is the one given), or None.
+    """
+    import onnx
+    from onnx import inliner, version_converter
+
+    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), OLDEST)
+    try:
+        if model.functions:
+            model = inliner.inline_local_functions(model)
+        if opset < OLDEST:
+            whole = onnx.ModelProto()
+            whole.CopyFrom(model)
+            if external_files(whole, path):
+                onnx.load_external_data_for_model(whole, str(path.parent.resolve()))
+            model = version_converter.convert_version(whole, OLDEST)
+    except Exception as error:  # noqa: BLE001 - onnx raises whatever its C++ side throws
+        return model, f"the file uses version {opset} of the operators and could not be lifted ({one_line(error)})"
+    return model, None

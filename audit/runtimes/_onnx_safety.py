@@ -1,0 +1,114 @@
+"""Parsing an ONNX file and refusing what could do harm, before anything of it is run or anything beside it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING
+
+from audit.errors import ModelError, UnsafeModel
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+
+KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+
+
+def read_safely(path: Path) -> ModelProto:
+    """The parsed file; tensors stored outside it are checked but not loaded.
+
+    Raises:
+        ModelError: not an ONNX file, broken, or a file beside it is missing.
+        UnsafeModel: it wants files outside its folder, or operators that come with foreign code.
+    """
+    import onnx
+
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except Exception as error:
+        raise ModelError("not an ONNX model, or cut short", where=path, hint="Export or copy it again") from error
+    if not model.ir_version or not model.graph.output or not model.graph.node:
+        raise ModelError("not an ONNX model: it holds no network", where=path)
+    for tensor in _tensors(model):
+        _check_external(tensor, path)
+    _check_domains(model, path)
+    return model
+
+
+def external_files(model: ModelProto, path: Path) -> tuple[Path, ...]:
+    """The files beside the model that hold its larger tensors, in alphabetical order."""
+    entries = (entry for tensor in _tensors(model) for entry in tensor.external_data)
+    return tuple(path.parent / name for name in sorted({entry.value for entry in entries if entry.key == "location"}))
+
+
+def _check_external(tensor: TensorProto, path: Path) -> None:
+    folder = path.parent.resolve()
+    locations = [entry.value for entry in tensor.external_data if entry.key == "location"]
+    if tensor.external_data and not locations:
+        raise ModelError(f"the tensor {tensor.name!r} is stored in a file that is not named", where=path)
+    for location in locations:
+        parts = {*PurePosixPath(location).parts, *PureWindowsPath(location).parts}
+        absolute = PurePosixPath(location).is_absolute() or PureWindowsPath(location).anchor
+        if "\0" in location or absolute or ".." in parts or not (folder / location).resolve().is_relative_to(folder):
+            raise UnsafeModel(
+                f"the tensor {tensor.name!r} is stored in a file outside the model's folder",
+                value=location,
+                allowed="a file in the folder of the model, links followed",
+                where=path,
+                hint="Put the model and its data files into one folder",
+            )
+        if not (folder / location).is_file():
+            raise ModelError("a data file of the model is missing beside it", value=location, where=path)
+
+
+def _check_domains(model: ModelProto, path: Path) -> None:
+    local = {(function.domain, function.name) for function in model.functions}
+    for node in _nodes(model):
+        if node.domain not in KNOWN_DOMAINS and (node.domain, node.op_type) not in local:
+            raise UnsafeModel(
+                f"the operator {node.op_type!r} of the domain {node.domain!r} needs code that is not part of the file",
+                allowed=[domain for domain in KNOWN_DOMAINS if domain],
+                where=path,
+                hint="Export the model with standard operators",
+            )
+
+
+def _nodes(model: ModelProto) -> Iterator[NodeProto]:
+    for graph in (
+        model.graph,
+        *(step for info in model.training_info for step in (info.initialization, info.algorithm)),
+    ):
+        yield from nested_nodes(graph.node)
+    for function in model.functions:
+        yield from nested_nodes(function.node)
+
+
+def nested_nodes(nodes: list[NodeProto]) -> Iterator[NodeProto]:
+    """These nodes and those in the bodies of their branches and loops."""
+    for node in nodes:
+        yield node
+        for graph in bodies(node):
+            yield from nested_nodes(graph.node)
+
+
+def bodies(node: NodeProto) -> Iterator[GraphProto]:
+    """The graphs that a node carries as attributes: branches and loops."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _tensors(model: ModelProto) -> Iterator[TensorProto]:
+    graphs = [model.graph, *(step for info in model.training_info for step in (info.initialization, info.algorithm))]
+    for node in _nodes(model):
+        graphs.extend(bodies(node))
+        for attribute in node.attribute:
+            yield attribute.t
+            yield from attribute.tensors
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+    for graph in graphs:
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)

@@ -1,0 +1,107 @@
+"""onnxruntime, kept quiet: sessions, devices, and its errors in one line."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import MachineError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnxruntime import InferenceSession
+
+DEVICES = ("auto", "cpu", "cuda")
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+WARNING, FATAL = 2, 4
+
+
+class Sessions:
+    """Opens sessions for one model file, all on the same device.
+
+    Raises:
+        UsageError: a device that is not known, or `cuda` where onnxruntime has none.
+    """
+
+    def __init__(self, path: Path, *, device: str, threads: int | None) -> None:
+        import onnxruntime
+
+        if device not in DEVICES:
+            raise UsageError("unknown device", value=device, allowed=DEVICES, where="--device")
+        has_cuda = CUDA in onnxruntime.get_available_providers()
+        if device == "cuda" and not has_cuda:
+            raise _no_cuda("onnxruntime was installed without it")
+        self._path = path
+        self._asked = device
+        self._threads = threads
+        self._providers = [CUDA, CPU] if has_cuda and device != "cpu" else [CPU]
+
+    def open(self, model: bytes | None = None, *, optimize: bool = True) -> InferenceSession:
+        """A session of the file itself, or of a changed copy of it.
+
+        Args:
+            model: the serialized copy; its external data is looked for beside the file.
+            optimize: false for a session that runs once: it opens faster.
+        """
+        import onnxruntime
+
+        onnxruntime.set_default_logger_severity(_severity())
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _severity()
+        options.intra_op_num_threads = self._threads or 0
+        # Threads that wait in a loop take the cores that decode the next pictures.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if not optimize:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        if model is not None:
+            folder = str(self._path.parent.resolve())
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+        try:
+            session = onnxruntime.InferenceSession(model or str(self._path), options, providers=self._providers)
+        except Exception as error:
+            raise ModelError(f"onnxruntime can't open the model ({one_line(error)})", where=self._path) from error
+        if self._asked == "cuda" and CUDA not in session.get_providers():
+            raise _no_cuda("onnxruntime could not start it and fell back to the CPU")
+        return session
+
+
+def run_session(session: InferenceSession, names: Sequence[str], feed: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    """One forward pass.
+
+    Raises:
+        MachineError: out of memory.
+        ModelError: anything else that the model can't do with this input.
+    """
+    try:
+        values: list[NDArray[Any]] = session.run(list(names), feed)
+    except Exception as error:
+        text = one_line(error)
+        if re.search(r"bad_alloc|bad allocation|out of memory|failed to allocate memory", text, re.IGNORECASE):
+            raise MachineError("out of memory in the model", hint="Try a smaller --batch-size") from error
+        raise ModelError(f"the model fails on its input ({text})") from error
+    return values
+
+
+def one_line(error: Exception) -> str:
+    """What onnxruntime or onnx says, without its codes, file names of its own sources and further lines."""
+    text = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = re.sub(r"\S*/onnxruntime/\S+:\d+ ", "", text).strip()
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def _severity() -> int:
+    return WARNING if logging.getLogger("audit").isEnabledFor(logging.DEBUG) else FATAL
+
+
+def _no_cuda(why: str) -> UsageError:
+    return UsageError(
+        f"no CUDA device for ONNX models: {why}",
+        value="cuda",
+        allowed="auto, cpu",
+        where="--device",
+        hint="Install onnxruntime-gpu in place of onnxruntime, or leave the option out",
+    )

@@ -1,0 +1,112 @@
+"""A copy of a model that gives more: reductions of inner values, computed inside the graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from audit.runtimes._onnx_graph import TO_FIRST, Place
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+PREFIX = "bias_audit"
+
+
+class Taps:
+    """Nodes added to a copy of the model; its own nodes and values stay as they are.
+
+    Every value is first brought to [N, C, h, w] in float32. `GlobalMaxPool` reduces over space, since it is a
+    little faster than `ReduceMax` on the CPU and is written the same in every version of the operator set.
+    """
+
+    def __init__(self, model: ModelProto) -> None:
+        from onnx import ModelProto
+
+        self._model = ModelProto()
+        self._model.CopyFrom(model)
+        self._opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+        self._known = {value.name: value for value in model.graph.output}
+        self._made: dict[tuple[str, ...], str] = {}
+        self._outputs: dict[str, None] = {}
+
+    def keep(self, value: str) -> str:
+        """Make a value an output of the copy."""
+        self._outputs[value] = None
+        return value
+
+    def shape(self, value: str) -> str:
+        return self.keep(self._add("Shape", value))
+
+    def copy(self, value: str) -> str:
+        """A constant as an output: onnxruntime does not give initializers by themselves."""
+        return self.keep(self._add("Identity", value))
+
+    def activation(self, place: Place) -> str:
+        """The value as [N, C, h, w] in float32."""
+        return self.keep(self._add("Identity", self._map(place, vector=False)))
+
+    def mean(self, place: Place) -> str:
+        """The mean over space, [N, C, 1, 1]."""
+        return self.keep(self._add("GlobalAveragePool", self._map(place, vector=False)))
+
+    def reduction(self, place: Place, name: str, *, vector: bool) -> str:
+        """One number an image, [N, 1, 1, 1]; negative values count as 0."""
+        value = self._map(place, vector=vector)
+        if not place.non_negative:
+            value = self._add("Relu", value)
+        if name == "mean_of_channel_max":
+            return self.keep(self._over_channels(self._add("GlobalMaxPool", value)))
+        pool = {"max_of_channel_mean": "GlobalMaxPool", "mean": "GlobalAveragePool"}[name]
+        return self.keep(self._add(pool, self._over_channels(value)))
+
+    def finished(self) -> bytes:
+        """The serialized copy, with only the outputs that were asked for."""
+        from onnx import helper
+
+        graph = self._model.graph
+        del graph.output[:]
+        graph.output.extend(
+            self._known[name] if name in self._known else helper.make_empty_tensor_value_info(name)
+            for name in self._outputs
+        )
+        data: bytes = self._model.SerializeToString()
+        return data
+
+    def _map(self, place: Place, *, vector: bool) -> str:
+        from onnx import TensorProto
+
+        value = place.tensor
+        if place.quantized:
+            value = self._add("DequantizeLinear", value, *place.quantized)
+        value = self._add("Cast", value, to=TensorProto.FLOAT)
+        if vector:
+            return self._add("Reshape", value, self._constant([0, -1, 1, 1]))
+        return self._add("Transpose", value, perm=TO_FIRST) if place.channels_last else value
+
+    def _over_channels(self, value: str) -> str:
+        if self._opset < 18:
+            return self._add("ReduceMean", value, axes=[1], keepdims=1)
+        return self._add("ReduceMean", value, self._constant([1]), keepdims=1)
+
+    def _constant(self, numbers: list[int]) -> str:
+        import numpy as np
+        from onnx import numpy_helper
+
+        key = ("Constant", *map(str, numbers))
+        if key not in self._made:
+            # Not an initializer: before version 4 of the format those have to be listed as inputs, too.
+            return self._append(key, [], value=numpy_helper.from_array(np.array(numbers, np.int64)))
+        return self._made[key]
+
+    def _add(self, operator: str, *inputs: str, **attributes: object) -> str:
+        key = (operator, *inputs)
+        return self._made[key] if key in self._made else self._append(key, list(inputs), **attributes)
+
+    def _append(self, key: tuple[str, ...], inputs: list[str], **attributes: object) -> str:
+        from onnx import helper
+
+        name = f"{PREFIX}.{len(self._made)}"
+        node: NodeProto = helper.make_node(key[0], inputs, [name], name=name, **attributes)
+        self._model.graph.node.append(node)
+        self._made[key] = name
+        return name

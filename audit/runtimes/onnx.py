@@ -1,0 +1,283 @@
+"""ONNX files, run by onnxruntime. Layers are read through nodes added to a copy of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import ModelError, UsageError, nearest
+from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Description, Model, Request, TensorSpec
+from audit.runtimes._batching import run_in_batches
+from audit.runtimes._onnx_describe import NO_GRADIENTS, Seen, look_inside
+from audit.runtimes._onnx_lift import lift
+from audit.runtimes._onnx_safety import external_files, read_safely
+from audit.runtimes._onnx_session import CUDA, Sessions, run_session
+from audit.runtimes._onnx_taps import Taps
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from onnx import ModelProto, ValueInfoProto
+    from onnxruntime import InferenceSession
+
+GUARD_TOLERANCE = 1e-4
+APART = (
+    "Looking inside changed the model's outputs (by up to {:.1e}, relative, in the first batch), so the outputs come "
+    "from the untouched model in a pass of their own, and the activations are those of the model as it computes when "
+    "looked into."
+)
+PICTURE_DTYPES = ("float32", "float16", "uint8")
+
+
+class OnnxModel:
+    """An opened ONNX file.
+
+    Two sessions are kept until the first batch has been through both: the file as it is, and a copy with taps. If
+    tapping changed the outputs, they come from the untouched one from then on.
+    """
+
+    format = "onnx"
+
+    def __init__(self, path: Path, file: ModelProto, sessions: Sessions) -> None:
+        self.path = path
+        self.files = (path, *external_files(file, path))
+        self.inputs: tuple[TensorSpec, ...] = (_picture_input(file, path),)
+        self.outputs = _outputs(file)
+        self.batch = self.inputs[0].shape[0]
+        self.metadata: Mapping[str, str] = {entry.key: entry.value for entry in file.metadata_props}
+        self.guard: float | None = None
+        self.notes: tuple[str, ...] = ()
+        self._sessions = sessions
+        self._bare: InferenceSession | None = sessions.open()
+        self.provider: str = self._bare.get_providers()[0]
+        self.device = "cuda" if self.provider == CUDA else "cpu"
+        self._file: ModelProto | None = file
+        self._lifted: tuple[ModelProto, str | None] | None = None
+        self._seen: Seen | None = None
+        self._tapped: InferenceSession | None = None
+        self._apart = False  # outputs come from the untouched session although there is a tapped one
+        self._request = Request(output=self.outputs[0].name)
+        self._strengths: dict[tuple[str, str], str] = {}  # names of the values in the tapped copy
+        self._activation: str | None = None
+
+    def describe(self, shape: tuple[int, int, int, int]) -> Description:
+        import numpy as np
+
+        given = self.inputs[0].shape
+        if any(known not in (None, asked) for known, asked in zip(given[1:], shape[1:], strict=True)):
+            raise ModelError(
+                "the model takes another input size",
+                value=" x ".join(map(str, shape[1:])),
+                allowed=" x ".join("any" if known is None else str(known) for known in given[1:]),
+                where=self.path,
+            )
+        noise = np.random.default_rng(0).normal(size=(self.batch or 1, *shape[1:]))
+        if self.inputs[0].dtype == "uint8":
+            noise = np.clip(noise * 64 + 128, 0, 255)
+        feed = {self.inputs[0].name: noise.astype(self.inputs[0].dtype)}
+
+        def run(model: bytes, names: Sequence[str]) -> list[NDArray[Any]]:
+            return run_session(self._sessions.open(model, optimize=False), names, feed)
+
+        model, unlifted = self._graph()
+        self._seen = look_inside(
+            model, run, inputs=self.inputs, outputs=self.outputs, half=_computes_in_half(model), unlifted=unlifted
+        )
+        return self._seen.description
+
+    def prepare(self, request: Request) -> None:
+        names = [spec.name for spec in self.outputs]
+        if request.output not in names:
+            raise UsageError(
+                "the model has no such output", value=request.output, allowed=names, hint=nearest(request.output, names)
+            )
+        if request.gradients:
+            raise ModelError(NO_GRADIENTS, where=self.path)
+        self._tapped, self._apart, self.guard, self.notes = None, False, None, ()
+        self._strengths, self._activation, self._request = {}, None, request
+        if not request.reductions and request.cam_layer is None:
+            return
+        taps = Taps(self._graph()[0])
+        taps.keep(request.output)
+        seen = self._described()
+        for name, reductions in request.reductions.items():
+            place = seen.places[self._layer(seen, name)]
+            for reduction in reductions:
+                if reduction not in REDUCTIONS:
+                    raise ModelError(f"unknown reduction of the layer {name!r}", value=reduction, allowed=REDUCTIONS)
+                vector = name in seen.vectors
+                self._strengths[name, reduction] = taps.reduction(place, reduction, vector=vector)
+        if request.cam_layer is not None:
+            place = seen.places[self._layer(seen, request.cam_layer, spatial=True)]
+            self._activation = taps.activation(place)
+        self._tapped = self._sessions.open(taps.finished())
+
+    def run(self, images: NDArray[Any]) -> Capture:
+        import numpy as np
+
+        images = np.ascontiguousarray(images.astype(self.inputs[0].dtype, copy=False))
+        if self._tapped is None:
+            return Capture(outputs=self._outputs_of(self._untouched(), images), strengths={})
+        names = [self._request.output, *self._strengths.values(), *([self._activation] if self._activation else ())]
+        values = self._pass(self._tapped, names, images)
+        outputs = _rows(values[0])
+        if self.guard is None:
+            self._compare(outputs, self._outputs_of(self._untouched(), images))
+        if self._apart:
+            outputs = self._outputs_of(self._untouched(), images)
+        got = dict(zip(names[1:], values[1:], strict=True))
+        return Capture(
+            outputs=outputs,
+            strengths={key: got[name].reshape(-1).astype(np.float64) for key, name in self._strengths.items()},
+            activation=got[self._activation] if self._activation else None,
+        )
+
+    def close(self) -> None:
+        self._bare = self._tapped = self._file = self._lifted = self._seen = None
+
+    def _graph(self) -> tuple[ModelProto, str | None]:
+        """The graph as it is read and tapped, and why it can't be."""
+        if self._file is None:
+            raise ModelError("the model has been closed", where=self.path)
+        if self._lifted is None:
+            self._lifted = lift(self._file, self.path)
+        return self._lifted
+
+    def _untouched(self) -> InferenceSession:
+        if self._bare is None:
+            self._bare = self._sessions.open()
+        return self._bare
+
+    def _described(self) -> Seen:
+        """What `describe` saw last, or would see if the file says its own input size."""
+        if self._seen is None:
+            _, *size = self.inputs[0].shape
+            if None in size:
+                raise ModelError("describe the model for an input size before asking for its layers", where=self.path)
+            self.describe((1, *size))  # type: ignore[arg-type]
+        assert self._seen is not None  # noqa: S101 - set by describe
+        return self._seen
+
+    def _layer(self, seen: Seen, name: str, *, spatial: bool = False) -> str:
+        known = {layer.name: layer for layer in seen.description.layers}
+        if name not in known:
+            hint = nearest(name, known)
+            raise ModelError("the model has no such layer", value=name, allowed=known, where=self.path, hint=hint)
+        reason = known[name].reason
+        if reason is None and spatial and not known[name].spatial:
+            reason = "it is a vector, not a map"
+        if reason is not None:
+            raise ModelError(f"the layer {name!r} can't be looked at: {reason}", where=self.path)
+        return name
+
+    def _pass(self, session: InferenceSession, names: Sequence[str], images: NDArray[Any]) -> list[NDArray[Any]]:
+        def once(piece: NDArray[Any]) -> list[NDArray[Any]]:
+            values = run_session(session, names, {self.inputs[0].name: piece})
+            rows = values[0].shape[0] if values[0].ndim else 0
+            if rows != len(piece):
+                raise ModelError(
+                    f"the output {names[0]!r} does not give one row a picture: {rows} rows for {len(piece)} pictures",
+                    where=self.path,
+                )
+            return values
+
+        return run_in_batches(once, images, self.batch)
+
+    def _outputs_of(self, session: InferenceSession, images: NDArray[Any]) -> NDArray[np.float32]:
+        return _rows(self._pass(session, [self._request.output], images)[0])
+
+    def _compare(self, tapped: NDArray[np.float32], bare: NDArray[np.float32]) -> None:
+        """Decide on the first batch where the outputs of all batches come from."""
+        self.guard, same = _difference(bare, tapped)
+        self._apart = self.guard > GUARD_TOLERANCE or not same
+        if self._apart:
+            self.notes = (APART.format(self.guard),)
+        else:
+            self._bare = None
+
+
+class OnnxRuntime:
+    """The ONNX format."""
+
+    suffixes: tuple[str, ...] = (".onnx",)
+
+    def open(self, path: Path, *, device: str, threads: int | None) -> Model:
+        file = read_safely(path)
+        return OnnxModel(path, file, Sessions(path, device=device, threads=threads))
+
+
+RUNTIMES.add("onnx", OnnxRuntime())
+
+
+def _rows(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Outputs as float32; one number a picture as [B, 1], and [B, K, 1, 1] as [B, K]."""
+    import numpy as np
+
+    array = values.astype(np.float32, copy=False)
+    if array.ndim == 1 or (array.ndim == 4 and array.shape[2:] == (1, 1)):
+        return array.reshape(len(array), -1)
+    return array
+
+
+def _difference(bare: NDArray[np.float32], tapped: NDArray[np.float32]) -> tuple[float, bool]:
+    """Largest difference relative to the largest output (at least 1), and whether all decisions are the same."""
+    import numpy as np
+
+    both = np.isfinite(bare) & np.isfinite(tapped)
+    same = bool(np.array_equal(bare[~both], tapped[~both], equal_nan=True))
+    if bare.ndim == 2 and bare.shape[1] > 1:
+        same = same and bool((bare.argmax(axis=1) == tapped.argmax(axis=1)).all())
+    a, b = bare[both].astype(np.float64), tapped[both].astype(np.float64)
+    return (float(np.abs(a - b).max() / max(1.0, np.abs(a).max())) if a.size else 0.0), same
+
+
+def _computes_in_half(model: ModelProto) -> bool:
+    from onnx import TensorProto
+
+    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer)
+
+
+def _spec(value: ValueInfoProto) -> TensorSpec:
+    from onnx import helper
+
+    tensor = value.type.tensor_type
+    dims = [d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim]
+    # A file may leave the shape open altogether; a picture has four axes.
+    shape = tuple(dims) if tensor.HasField("shape") else (None,) * 4
+    return TensorSpec(name=value.name, shape=shape, dtype=helper.tensor_dtype_to_np_dtype(tensor.elem_type).name)
+
+
+def _picture_input(file: ModelProto, path: Path) -> TensorSpec:
+    """The one input that is not a weight. Raises ModelError where there is no such, or more than the picture."""
+    weights = {tensor.name for tensor in file.graph.initializer}
+    weights |= {sparse.values.name for sparse in file.graph.sparse_initializer}
+    needed = [value for value in file.graph.input if value.name not in weights]
+    tensors = [_spec(value) for value in needed if value.type.tensor_type.elem_type]
+    pictures = [spec for spec in tensors if len(spec.shape) == 4]
+    if not pictures:
+        found = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in tensors) or "none"
+        raise ModelError("the model takes no pictures", value=found, allowed="an input with four axes", where=path)
+    others = [value.name for value in needed if value.name != pictures[0].name]
+    if others:
+        raise ModelError(
+            "the model needs an input besides the picture",
+            value=", ".join(others),
+            allowed="one input, or further ones with a default value in the file",
+            where=path,
+        )
+    if pictures[0].dtype not in PICTURE_DTYPES:
+        raise ModelError(
+            f"the input {pictures[0].name!r} has a type that pictures are not fed in",
+            value=pictures[0].dtype,
+            allowed=PICTURE_DTYPES,
+            where=path,
+        )
+    return pictures[0]
+
+
+def _outputs(file: ModelProto) -> tuple[TensorSpec, ...]:
+    specs = tuple(_spec(value) for value in file.graph.output if value.type.tensor_type.elem_type)
+    if not specs:
+        raise ModelError("the model has no output that is a tensor")
+    return specs
