@@ -1,0 +1,317 @@
+"""The command line: a thin layer over the Python calls, and the only place that turns errors into text and a status."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import shlex
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from audit import __version__, _terminal
+from audit import _options as options
+from audit.errors import AuditError, ExitStatus, Interrupted
+from audit.settings import CommandSettings, RunSettings, read_command_settings, read_run_settings
+
+if TYPE_CHECKING:
+    from audit.gate import Verdict
+    from audit.result import AuditResult
+
+_STATUSES = """\b
+Exit status:
+  0    ran; no policy, or every rule passed
+  1    a rule failed
+  2    what was typed or configured can't be used
+  3    inconclusive: no rule failed, but at least one lacks the evidence
+  4    the model or the probe set can't be used; nothing could be judged
+  5    ours or the machine's: crash, disk full; never a finding
+  130  interrupted; --resume goes on"""
+
+
+@click.group(cls=options.ModelFirst, epilog=_STATUSES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bias-audit")
+def cli() -> None:
+    """Audit a trained vision model file for demographic bias: `bias-audit MODEL --probe DIR`.
+
+    MODEL is an ONNX or TorchScript file, DIR a folder of labeled pictures. The first word that is no command is the
+    model; what an audit can be told stands in `bias-audit run --help`.
+    """
+
+
+@cli.command(cls=options.TopicCommand, epilog=_STATUSES)
+@click.argument("model", type=click.Path(path_type=Path))
+@options.probe_required
+@options.run_options
+@options.run_verdict_options
+@options.out_option
+@options.force_option
+@options.resume_option
+@options.formats_option
+@options.machine_options
+@options.common_options
+def run(model: Path, probe: Path, json_to: str | None, **flags: Any) -> ExitStatus:
+    """Audit MODEL on the probe set in DIR and write a report.
+
+    Leaves audit.json (the record), records.parquet, tallies.npz, tables and the reports in the folder named by --out.
+    A default stands in parentheses. Settings may also stand in [run] of bias-audit.toml, in [tool.bias-audit] of
+    pyproject.toml, and in the environment as BIAS_AUDIT_BATCH_SIZE and so on; what is typed wins.
+    """
+    quiet, verbose, force, resume = (flags.pop(name) for name in ("quiet", "verbose", "force", "resume"))
+    stated = options.stated(flags)
+    settings, command = read_run_settings(stated), read_command_settings(stated)
+    out = Path(command.out or f"audit-{model.name}")
+    shown = not (quiet or verbose)
+    return _audit(
+        model, probe, out, settings, command, force=force, resume=resume, bar=shown, quiet=quiet, json_to=json_to
+    )
+
+
+def _audit(
+    model: Path,
+    probe: Path,
+    out: Path,
+    settings: RunSettings,
+    command: CommandSettings,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    bar: bool,
+    quiet: bool,
+    json_to: str | None,
+) -> ExitStatus:
+    """Run, render, say what came out."""
+    with _terminal.Progress(f"opening {model.name} …", shown=bar) as progress:
+        from audit.gate import read_policy
+        from audit.run import run_audit
+
+        policy = read_policy(command.policy) if command.policy else None
+        result = run_audit(
+            model,
+            probe=probe,
+            out=out,
+            policy=policy,
+            settings=settings,
+            force=force,
+            resume=resume,
+            progress=progress,
+        )
+    verdict = _verdict(result)
+    with _terminal.Progress("writing the report …", shown=bar):
+        paths = _write_reports(result, verdict, out, command.formats)
+    if json_to:
+        click.echo((out / "audit.json").read_text(encoding="utf-8"), nl=False)
+    if not quiet:
+        _terminal.summary(result, verdict, _headlines(result), paths)
+    return _status(verdict, command)
+
+
+@cli.command(cls=options.TopicCommand)
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@options.gate_options
+@options.common_options
+def gate(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **flags: Any) -> ExitStatus:  # noqa: ARG001
+    """Judge a finished audit again, without the model.
+
+    RUN is the folder of an audit. Prints the verdict and writes junit.xml and summary.md; audit.json is never touched.
+    """
+    from audit.gate import judge, read_policy
+    from audit.records import read_run
+
+    command = read_command_settings(options.stated(flags))
+    # A setting in a file is for a run; here the folder is RUN unless it was typed.
+    out = Path(flags["out"] or run_folder)
+    policy = read_policy(flags["policy"])
+    result = read_run(run_folder)
+    verdict = judge(result, policy)
+    paths = _write_reports(result, verdict, out, ("junit", "md"))
+    if json_to:
+        click.echo(json.dumps(verdict.to_json(), indent=2, ensure_ascii=False))
+    if not quiet:
+        _terminal.say_verdict(verdict)
+        _terminal.say_paths(paths)
+    return _status(verdict, command)
+
+
+@cli.command(cls=options.TopicCommand)
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@options.formats_option
+@options.common_options
+def report(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **flags: Any) -> ExitStatus:  # noqa: ARG001
+    """Write the reports again from a finished audit.
+
+    RUN is the folder of an audit. Needs no model and no pictures; the same record gives the same bytes.
+    """
+    from audit.records import read_run
+
+    command = read_command_settings(options.stated(flags))
+    result = read_run(run_folder)
+    verdict = _verdict(result)
+    paths = _write_reports(result, verdict, run_folder, command.formats)
+    if json_to:
+        click.echo((run_folder / "audit.json").read_text(encoding="utf-8"), nl=False)
+    if not quiet:
+        _terminal.summary(result, verdict, _headlines(result), paths)
+    return ExitStatus.OK
+
+
+@cli.command(cls=options.TopicCommand)
+@click.argument("model", type=click.Path(path_type=Path))
+@options.probe_to_try
+@options.inspect_options
+@options.common_options
+def inspect(
+    model: Path,
+    probe: Path | None,
+    json_to: str | None,
+    quiet: bool,
+    verbose: int,  # noqa: ARG001
+    **flags: Any,
+) -> ExitStatus:
+    """Say what can be seen in MODEL, and how to feed it.
+
+    Prints inputs, outputs, layers, and which class activation maps can be made or why not.
+
+    With --probe the usual preprocessings and class orders are tried, and a ready MODEL.toml is printed to standard
+    output, everything else to standard error: `bias-audit inspect model.onnx --probe faces > model.onnx.toml`.
+    """
+    from audit.inspection import inspect_model
+
+    settings = read_run_settings(options.stated(flags))
+    seen = inspect_model(model, settings, probe=probe)
+    if json_to:
+        click.echo(json.dumps(seen.to_json(), indent=2, ensure_ascii=False))
+    else:
+        if not quiet:
+            click.echo(seen.text(), err=probe is not None)
+        if seen.toml is not None:
+            click.echo(seen.toml, nl=False)
+    return ExitStatus.OK
+
+
+@cli.command(cls=options.TopicCommand)
+@click.argument("folder", metavar="[DIR]", default="bias-audit-demo", type=click.Path(path_type=Path))
+@options.formats_option
+@options.common_options
+def demo(folder: Path, json_to: str | None, quiet: bool, verbose: int, **flags: Any) -> ExitStatus:
+    """Write a ready-made probe set and model to DIR, then audit them.
+
+    The faces are drawn and the model has a bias planted on purpose, so the report shows what a finding looks like. DIR
+    is bias-audit-demo unless named. No policy is judged, and settings files are left aside.
+    """
+    from audit.demo import write_demo
+
+    command = read_command_settings(options.stated(flags), folder=None, environ={})
+    bar = not (quiet or verbose)
+    with _terminal.Progress("drawing faces …", shown=bar):
+        model, probe = write_demo(folder)
+    out = folder / f"audit-{model.name}"
+    return _audit(model, probe, out, RunSettings(), command, force=True, bar=bar, quiet=quiet, json_to=json_to)
+
+
+def _verdict(result: AuditResult) -> Verdict | None:
+    from audit.gate import Verdict
+
+    return Verdict.from_json(result.verdict) if result.verdict is not None else None
+
+
+def _status(verdict: Verdict | None, command: CommandSettings) -> ExitStatus:
+    from audit.gate import exit_status
+
+    return exit_status(verdict, inconclusive=command.inconclusive, exit_zero=command.exit_zero)
+
+
+def _write_reports(
+    result: AuditResult, verdict: Verdict | None, folder: Path, formats: Sequence[str]
+) -> tuple[Path, ...]:
+    import reports
+
+    judged = verdict is not None and bool(verdict.rules)
+    return reports.write(result, verdict, folder, formats or (*reports.DEFAULT_FORMATS, *(["junit"] if judged else [])))
+
+
+def _headlines(result: AuditResult) -> Sequence[str]:
+    import reports
+
+    return list(getattr(reports, "headlines", lambda _: ())(result))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and give back its exit status; never leaves by `sys.exit`."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    verbose = sum(word.count("v") for word in args if word.strip("v") == "-") + args.count("--verbose")
+    with _logging(verbose), warnings.catch_warnings():
+        if not verbose:
+            warnings.simplefilter("ignore")  # libraries' own; what a user must know stands in the notes
+        try:
+            with cli.make_context("bias-audit", list(args)) as context:
+                status = int(cli.invoke(context))
+            sys.stdout.flush()
+        except click.exceptions.Exit as ended:  # --help, --version
+            status = ended.exit_code
+        except BaseException as trouble:  # noqa: BLE001  the one place where everything ends
+            if verbose and not isinstance(trouble, click.ClickException):
+                traceback.print_exc()
+            status = _ended_by(trouble, args)
+    return int(status)
+
+
+def _ended_by(trouble: BaseException, args: Sequence[str]) -> ExitStatus:
+    """Say in one line what went wrong; the status it ends in."""
+    if isinstance(trouble, click.exceptions.NoArgsIsHelpError):
+        click.echo(trouble.format_message(), err=True)
+        return ExitStatus.USAGE
+    if isinstance(trouble, click.ClickException):
+        where = trouble.ctx.command_path if isinstance(trouble, click.UsageError) and trouble.ctx else "bias-audit"
+        _terminal.error(f"{trouble.format_message()} Try: {where} --help")
+        return ExitStatus.USAGE
+    if isinstance(trouble, Interrupted):
+        _terminal.error(str(trouble))
+        again = [word for word in args if word not in ("--force", "--resume")]
+        click.echo(f"  {shlex.join(['bias-audit', *again, '--resume'])}", err=True)
+        return trouble.status
+    if isinstance(trouble, AuditError):
+        _terminal.error(str(trouble))
+        return trouble.status
+    if isinstance(trouble, KeyboardInterrupt | click.Abort):
+        _terminal.error("interrupted.")
+        return ExitStatus.INTERRUPTED
+    _terminal.error(_internal(trouble))
+    return ExitStatus.INTERNAL
+
+
+def _internal(trouble: BaseException) -> str:
+    if isinstance(trouble, MemoryError):
+        return "out of memory. Try a smaller --batch-size."
+    if isinstance(trouble, BrokenPipeError):
+        # What is still buffered would raise again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return "standard output was closed before everything was written."
+    if isinstance(trouble, OSError) and trouble.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full ({trouble.filename or 'no file named'}). Make room, then go on with --resume."
+    first = (str(trouble).splitlines() or [""])[0]
+    return f"unexpected {type(trouble).__name__}: {first} (a mistake of ours; run with -v for the traceback)"
+
+
+@contextmanager
+def _logging(verbose: int) -> Iterator[None]:
+    """Logs go to standard error with -v and nowhere without: libraries don't talk on a user's terminal."""
+    root, ours = logging.getLogger(), logging.getLogger("audit")
+    handler: logging.Handler = logging.StreamHandler() if verbose else logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    level = ours.level
+    root.addHandler(handler)
+    ours.setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG))
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        ours.setLevel(level)
