@@ -1,0 +1,40 @@
+"""CAM: exact where the head is a global average pool and a linear layer, for then the logit is a sum over cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from audit.cams import CAMS, CamInput, CamMethod
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def compute(given: CamInput) -> NDArray[np.float32]:
+    """Maps [B, h, w], signed: a cell that speaks against the class is negative. Their mean over space plus the bias
+    is the logit."""
+    import numpy as np
+
+    assert given.weight is not None  # noqa: S101 `needs` promises it
+    weight = given.weight
+    if len(weight) == 1:  # one logit: class 1 is it, class 0 its negative
+        weight = np.concatenate([-weight, weight])
+    result: NDArray[np.float32] = np.einsum(
+        "bc,bchw->bhw", weight[given.targets], given.activation, dtype=np.float32, optimize=True
+    )
+    return result
+
+
+CAMS.add(
+    "cam",
+    CamMethod(
+        name="cam",
+        title="CAM",
+        formula="M_y(i,j) = sum over channels c of w_{y,c} A_c(i,j)",
+        source="Zhou, Khosla, Lapedriza, Oliva, Torralba: Learning Deep Features for Discriminative Localization, "
+        "CVPR 2016",
+        needs=frozenset({"head"}),
+        compute=compute,
+    ),
+)

@@ -1,0 +1,221 @@
+"""What is in a TorchScript model: its graph says what might be a layer or a head, a trial run says what is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from audit.runtimes import Description, Head, Layer, TensorSpec
+from audit.runtimes._torchscript_graph import Program, operator, tensors
+from audit.runtimes._torchscript_heads import Tail, find_tail, matrices
+from audit.runtimes._torchscript_layers import Found, find_layers, found_at
+from audit.runtimes._torchscript_taps import Tapped, executing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GUARD_TOLERANCE = 1e-4
+ASSEMBLED = "the file puts this output together only when it runs, so what makes it can't be followed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """A description, and where in the graph its layers and logits are."""
+
+    description: Description
+    found: Mapping[str, Found]
+    tails: Mapping[str, Tail]
+
+
+def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *, fixed: bool) -> Seen:
+    """Describe the model from a trial run on a few pictures of noise.
+
+    Args:
+        program: the model.
+        images: a tensor [B, ...] that it is known to take.
+        inputs: what it wants to be fed.
+        fixed: whether B is the only batch size it takes.
+    """
+    found, tails = find_layers(program), {n: find_tail(program, v) for n, v in program.outputs.items() if v is not None}
+    found = _with_pooled(program, found, tails)
+    reach = [layer for layer in found if layer.reason is None]
+    returned = untouched(program, images)
+    failure, values = _trial(program, images, reach, tails)
+    heads, missing = _heads(program, returned, tails, values, found) if failure is None else ({}, {})
+    shapes = dict(zip((layer.name for layer in reach), values["layers"], strict=False)) if failure is None else {}
+    pooled = {head.layer for head in heads.values()}
+    layers = _layers(found, shapes, pooled, failure)
+    batches = [images, images if fixed else images[:1], images]
+    broken = failure or _self_test(program, batches, layers, found, tails)
+    if broken:
+        reason = f"this file can't be looked into: {broken}"
+        layers = tuple(replace(layer, reason=layer.reason or reason) for layer in layers)
+        heads, missing = {}, dict.fromkeys(returned, reason)
+    return Seen(
+        description=Description(
+            inputs=inputs,
+            outputs=tuple(
+                TensorSpec(name=name, shape=(None, *value.shape[1:]), dtype=str(value.dtype).removeprefix("torch."))
+                for name, value in returned.items()
+            ),
+            layers=layers,
+            heads=heads,
+            heads_missing={name: missing.get(name, ASSEMBLED) for name in returned if name not in heads},
+            final={name: tails[name].final if name in tails else None for name in returned},
+            gradients=f"this file gives no gradients: {broken}" if broken else None if tails else ASSEMBLED,
+        ),
+        found={layer.name: layer for layer in found},
+        tails=tails,
+    )
+
+
+def untouched(program: Program, images: Any) -> dict[str, Any]:
+    """The outputs of the module as it stands in the file, by name."""
+    with executing(grad=False):
+        return tensors(program.module(images))
+
+
+def difference(bare: NDArray[np.float32], tapped: NDArray[np.float32]) -> float:
+    """Largest difference relative to the largest output (at least 1); infinite where others are not finite."""
+    import numpy as np
+
+    both = np.isfinite(bare) & np.isfinite(tapped)
+    if not np.array_equal(bare[~both], tapped[~both], equal_nan=True):
+        return float("inf")
+    a, b = bare[both].astype(np.float64), tapped[both].astype(np.float64)
+    return float(np.abs(a - b).max() / max(1.0, np.abs(a).max())) if a.size else 0.0
+
+
+def reason_of(error: BaseException) -> str:
+    """The reason torch gives, in one line. TorchScript's traceback stands before it, C++'s behind."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    last = next((line for line in reversed(lines) if line.startswith("RuntimeError: ")), lines[0] if lines else "")
+    return last.removeprefix("RuntimeError: ").rstrip(".")[:300] or type(error).__name__
+
+
+def _with_pooled(program: Program, found: list[Found], tails: Mapping[str, Tail]) -> list[Found]:
+    """The pooled map is a layer too where it is not behind a non-linearity (a concatenation, a scaled map)."""
+    places = {layer.place for layer in found if layer.reason is None}
+    taken = {layer.name for layer in found}
+    for tail in tails.values():
+        place = program.maker(tail.values[0]) if tail.values else None
+        if place is None or place in places or operator(program.nodes[place]).startswith("prim::"):
+            continue
+        kind = operator(program.nodes[place])
+        name = next(n for n in (kind, *(f"{kind}_{i}" for i in range(1, 99))) if n not in taken)
+        found = [*found, found_at(program, place, kind, name)]
+        places.add(place)
+        taken.add(name)
+    return sorted(found, key=lambda layer: layer.place)
+
+
+def _trial(
+    program: Program, images: Any, reach: list[Found], tails: Mapping[str, Tail]
+) -> tuple[str | None, dict[str, Any]]:
+    """Shapes of the layers, and for each output its logits and the values of its head, as arrays."""
+    wanted = [program.nodes[layer.place].outputsAt(0) for layer in reach]
+    parts = [(name, value) for name, tail in tails.items() for value in (tail.logits, *tail.values)]
+    try:
+        values = Tapped(program, values=[*wanted, *(value for _, value in parts)])(images).values
+    except RuntimeError as error:
+        return reason_of(error), {}
+    heads: dict[str, list[Any]] = {name: [] for name in tails}
+    for (name, _), value in zip(parts, values[len(wanted) :], strict=True):
+        heads[name].append(value.detach().float().cpu().numpy())
+    return None, {"layers": [tuple(value.shape) for value in values[: len(wanted)]], "heads": heads}
+
+
+def _heads(
+    program: Program, returned: Mapping[str, Any], tails: Mapping[str, Tail], values: dict[str, Any], found: list[Found]
+) -> tuple[dict[str, Head], dict[str, str]]:
+    """Heads by output, each checked against the trial run; for the other outputs why they have none."""
+    names = {layer.place: layer.name for layer in found if layer.reason is None}
+    heads, missing = {}, {}
+    for output in returned:
+        if output not in tails:
+            missing[output] = ASSEMBLED
+            continue
+        tail = tails[output]
+        place = program.maker(tail.values[0]) if tail.values else None
+        logits, *parts = values["heads"][output]
+        if place not in names or not parts:
+            missing[output] = tail.reason or "what is pooled before the linear layer can't be tapped"
+            continue
+        got = matrices(parts, logits.reshape(len(logits), -1))
+        if isinstance(got, str):
+            missing[output] = got
+        else:
+            heads[output] = Head(layer=names[place], weight=got[0], bias=got[1])
+    return heads, missing
+
+
+def _layers(
+    found: list[Found], shapes: Mapping[str, tuple[int, ...]], pooled: set[str], failure: str | None
+) -> tuple[Layer, ...]:
+    kept = []
+    for layer in found:
+        seen = shapes.get(layer.name, ())
+        shape = seen[1:2] if len(seen) == 4 and seen[2:] == (1, 1) else seen[1:]
+        # A gate or an answer, not a layer: sigmoids of vectors and convolutions that work on a pooled vector.
+        if layer.name not in pooled and len(shape) == 1 and layer.kind in {"sigmoid", "conv"}:
+            continue
+        odd = f"its value has the shape {list(seen)}; maps [N, C, h, w] and vectors [N, C] can be read"
+        kept.append((layer, shape, layer.reason or failure or (None if len(seen) in (2, 4) else odd)))
+    return tuple(
+        Layer(
+            name=layer.name,
+            kind=layer.kind,
+            shape=shape,
+            depth=(at + 1) / len(kept),
+            convolution=layer.convolution,
+            non_negative=layer.non_negative,
+            reason=reason,
+        )
+        for at, (layer, shape, reason) in enumerate(kept)
+    )
+
+
+def _self_test(
+    program: Program, batches: list[Any], layers: tuple[Layer, ...], found: list[Found], tails: Mapping[str, Tail]
+) -> str | None:
+    """Tapped calls, with two batch sizes where the file takes several, and a gradient of each: None when the
+    outputs are the untouched module's and the gradients arrive, else what went wrong.
+
+    Private API may change under us, and this is where it would show.
+    """
+    import torch
+
+    can = [layer for layer in layers if layer.reason is None]
+    if not can:
+        return "it has no layer that could be reached"
+    places = {layer.name: layer.place for layer in found}
+    spatial = [places[layer.name] for layer in can if layer.spatial]
+    logits = [tail.logits for tail in tails.values()][:1]
+    leaf = spatial[-1] if spatial and logits else None
+    gradients = []
+    try:
+        strengths = [(places[layer.name], not layer.non_negative) for layer in can]
+        tapped = Tapped(program, values=logits, strengths=strengths, leaf=leaf)
+        for images in batches:
+            taken = tapped(images)
+            changed = _changed(untouched(program, images), tensors(taken.returned))
+            if changed:
+                return changed
+            if leaf is not None:
+                gradients.append(torch.autograd.grad(taken.values[0].float().sum(), taken.leaf)[0][0].float())
+    except RuntimeError as error:
+        return reason_of(error)
+    scale = max((float(one.abs().max()) for one in gradients), default=0.0)
+    if any(float((one - gradients[0]).abs().max()) > 1e-3 * scale for one in gradients):
+        return "its gradients change from call to call"
+    return None
+
+
+def _changed(bare: Mapping[str, Any], tapped: Mapping[str, Any]) -> str | None:
+    for output, value in tapped.items():
+        off = difference(bare[output].float().cpu().numpy(), value.detach().float().cpu().numpy())
+        if not off <= GUARD_TOLERANCE:
+            return f"doing so changes the output {output!r} by {off:.1e}"
+    return None

@@ -1,0 +1,198 @@
+"""A loaded module's forward as one flat graph: who makes and who uses a value, and what comes out.
+
+A loaded module refuses hooks, but its graph can be copied and added to. The copy is straightened first: plain
+attributes of modules in eval mode (`training`) become constants, so that branches on them disappear and values
+inside them can be reached. A value is addressed by its *place*, the number of the node that makes it.
+"""
+
+# ruff: noqa: SLF001  torch has no public way to read or extend a graph
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+_STEP = re.compile(r"([^.()]+)\(([^()]*)\)")  # of "layers(Sequential).0(BasicBlock).conv1(Conv2d)"
+_NO_STEP = {"SELF", "UNKNOWN_INSTANCE"}
+_PLAIN = {"int", "bool", "float", "str", "List[int]", "NoneType"}
+
+
+class Program:
+    """The forward of a module that takes one tensor (and others with defaults).
+
+    `outputs` maps names to the graph's values; a name is there even where the value is only put together at run
+    time, then with None.
+    """
+
+    def __init__(self, module: Any) -> None:
+        method = module._c._get_method("forward")
+        self.module = module
+        self.defaults = tuple(argument.default_value for argument in method.schema.arguments[2:])
+        self.graph = _straighten(module, method.inlined_graph.copy())
+        self.nodes = list(self.graph.nodes())
+        self.image = list(self.graph.inputs())[1]
+        self.outputs = _returned(next(self.graph.outputs()))
+        self._maker: dict[int, int] = {}
+        self._users: dict[int, list[int]] = defaultdict(list)
+        for place, node in enumerate(self.nodes):
+            asks_only = all(str(value.type()) in _PLAIN for value in node.outputs())  # x.dim(), a check that may raise
+            for value in () if asks_only else _all_inputs(node):
+                self._users[value.unique()].append(place)
+            for value in node.outputs():
+                self._maker[value.unique()] = place
+        self._leaving = {value.unique() for value in self.outputs.values() if value is not None}
+
+    def maker(self, value: Any) -> int | None:
+        """The place of a value; None for an input of the graph."""
+        return self._maker.get(value.unique())
+
+    def users(self, value: Any) -> list[int]:
+        """The nodes that compute with a value, or hold a branch that does, in order."""
+        return self._users.get(value.unique(), [])
+
+    def leaves(self, value: Any) -> bool:
+        """Whether a value is an output of the model."""
+        return value.unique() in self._leaving
+
+    def attribute(self, value: Any) -> Any:
+        """The parameter or constant that a value stands for, None where it is computed."""
+        node = value.node()
+        if node.kind() == "prim::Constant":
+            return value.toIValue()
+        names = _attribute_path(value)
+        found = self.module if names else None
+        for name in names:
+            found = getattr(found, name)
+        return found
+
+
+def walk(block: Any) -> Iterator[Any]:
+    """Every node of a graph or block, those in nested blocks and subgraphs included."""
+    for node in block.nodes():
+        yield node
+        for inner in node.blocks():
+            yield from walk(inner)
+        for name in node.attributeNames():
+            if node.kindOf(name) == "g":
+                yield from walk(node.g(name))
+
+
+def operator(node: Any) -> str:
+    """`relu` for aten::relu and aten::relu_, the whole kind for what is not aten."""
+    kind: str = node.kind()
+    return kind.removeprefix("aten::").rstrip("_").lstrip("_") if kind.startswith("aten::") else kind
+
+
+def in_place(node: Any) -> bool:
+    kind: str = node.kind()
+    return kind.endswith("_") and not kind.endswith("__")
+
+
+def scope(module: Any, node: Any) -> tuple[str, ...]:
+    """The path of modules around a node, `("layers", "0", "relu")`; empty in a frozen file.
+
+    torch leaves lists and dictionaries of modules out of it (`main.0` for `main.m.0`): they are put back where the
+    module's own tree says so.
+    """
+    path: list[str] = []
+    for name, kind in _STEP.findall(node.getModuleHierarchy()):
+        if name in _NO_STEP:
+            continue
+        children = dict(module.named_children()) if module is not None else {}
+        if module is not None and name not in children:
+            held = {at: dict(child.named_children()).get(name) for at, child in children.items()}
+            fits = [at for at, child in held.items() if child is not None and child.original_name == kind]
+            path += fits[:1]
+            children = dict(children[fits[0]].named_children()) if fits else {}
+        path.append(name)
+        module = children.get(name)
+    return tuple(path)
+
+
+def tensors(value: Any) -> dict[str, Any]:
+    """What a model returned, by output name: a tensor is `output`, a dictionary has its keys, a named tuple its
+    fields, another sequence `output0`, `output1`; what is no tensor is left out."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return {"output": value}
+    if isinstance(value, dict):
+        named = {str(key): one for key, one in value.items()}
+    elif isinstance(value, tuple | list):
+        fields = getattr(value, "_fields", [f"output{i}" for i in range(len(value))])
+        named = dict(zip(fields, value, strict=True))
+    else:
+        named = {}
+    return {name: one for name, one in named.items() if isinstance(one, torch.Tensor)}
+
+
+def _returned(value: Any) -> dict[str, Any]:
+    """The same for a graph's output value, as far as the graph says; None for a value put together at run time."""
+    import torch
+
+    node, kind = value.node(), value.node().kind()
+    if isinstance(value.type(), torch._C.TensorType):
+        return {"output": value}
+    inputs = list(node.inputs())
+    if kind == "prim::DictConstruct":
+        named = {key.toIValue(): one for key, one in zip(inputs[::2], inputs[1::2], strict=True)}
+        named = {str(key): one for key, one in named.items() if key is not None}
+    elif kind == "prim::TupleConstruct":
+        names = _field_names(value.type()) or [f"output{i}" for i in range(len(inputs))]
+        named = dict(zip(names, inputs, strict=True))
+    elif kind == "prim::ListConstruct":
+        named = {f"output{i}": one for i, one in enumerate(inputs)}
+    elif isinstance(value.type(), torch._C.TupleType):
+        types = value.type().elements()
+        names = _field_names(value.type()) or [f"output{i}" for i in range(len(types))]
+        return {n: None for n, t in zip(names, types, strict=True) if isinstance(t, torch._C.TensorType)}
+    else:
+        return {}
+    return {name: one for name, one in named.items() if isinstance(one.type(), torch._C.TensorType)}
+
+
+def _field_names(kind: Any) -> list[str]:
+    """The fields of a NamedTuple type, [] of a plain tuple."""
+    return re.findall(r"(\w+) ?:", kind.annotation_str) or [str(n) for n in getattr(kind, "names", list)() or []]
+
+
+def _straighten(module: Any, graph: Any) -> Any:
+    """A graph without branches on module attributes."""
+    import torch
+
+    first = next(iter(graph.nodes()), None)
+    if first is not None and not graph.findAllNodes("prim::SetAttr"):
+        for node in graph.findAllNodes("prim::GetAttr"):
+            if str(node.output().type()) not in {"bool", "int", "float", "str"}:
+                continue
+            value = module
+            for name in _attribute_path(node.output()):
+                value = getattr(value, name)
+            with graph.insert_point_guard(first):  # a point inside a branch would dangle when the branch vanishes
+                constant = graph.insertConstant(value)
+            node.output().replaceAllUsesWith(constant)
+    torch._C._jit_pass_constant_propagation(graph)
+    torch._C._jit_pass_dce(graph)
+    return graph
+
+
+def _attribute_path(value: Any) -> list[str]:
+    """The names from the module down to an attribute."""
+    names: list[str] = []
+    node = value.node()
+    while node.kind() == "prim::GetAttr":
+        names.insert(0, node.s("name"))
+        node = node.input().node()
+    return names
+
+
+def _all_inputs(node: Any) -> list[Any]:
+    """The inputs of a node and of everything in its branches, and what the branches give back."""
+    found = list(node.inputs())
+    for block in node.blocks():
+        for inner in block.nodes():
+            found += _all_inputs(inner)
+        found += list(block.outputs())
+    return found

@@ -1,0 +1,219 @@
+"""Which values of a graph are layers: those after a non-linearity, and convolutions that none follows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from audit.runtimes._torchscript_graph import Program, operator, scope, walk
+
+# Our kind by TorchScript's operator, without the underscore of its in-place form.
+NONLINEAR = {
+    name: name
+    for name in ("relu", "relu6", "leaky_relu", "prelu", "rrelu", "silu", "gelu", "mish", "elu", "selu", "celu")
+} | {
+    "hardtanh": "clip",
+    "clamp": "clip",
+    "clamp_min": "clip",
+    "threshold": "threshold",
+    "hardswish": "hard_swish",
+    "softplus": "softplus",
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+    "hardsigmoid": "hard_sigmoid",
+}
+NON_NEGATIVE = {"relu", "relu6", "sigmoid", "hard_sigmoid", "softplus"}
+SQUASHING = {"sigmoid", "hard_sigmoid", "tanh", "softplus"}  # of a vector: a score, not a layer
+GATES = {"sigmoid": "silu", "hard_sigmoid": "hard_swish", "relu6": "hard_swish", "clip": "hard_swish"}
+CONVOLUTIONS = {"convolution", "conv2d", "conv_transpose2d", "thnn_conv2d", "conv2d_relu"}
+NORMS = {"batch_norm", "native_batch_norm", "instance_norm", "group_norm", "layer_norm"}
+SETTLING = {*NORMS, "add", "sub", "mul", "div", "dropout", "feature_dropout", "contiguous", "to"}
+INSIDE = "it stands inside a branch or a loop of the file, where values can't be reached"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """A layer before its shape is known. `place` is the node that makes it; with a `reason` it can't be reached."""
+
+    name: str
+    kind: str
+    place: int
+    convolution: bool
+    non_negative: bool
+    reason: str | None = None
+
+
+def find_layers(program: Program) -> list[Found]:
+    """Every layer, in order of execution."""
+    made: dict[int, str] = {}
+    for place, node in enumerate(program.nodes):
+        if operator(node) in CONVOLUTIONS:
+            if not _meets_nonlinear(program, place):
+                made[_settle(program, place)] = "conv"
+        elif operator(node) in NONLINEAR:
+            gated = _gated(program, place)
+            if gated is None:
+                made[place] = _kind(program, node)
+            elif gated >= 0:
+                made[_settle_scale(program, gated)] = GATES[_kind(program, node)]
+    hidden = [(place, inner) for place, node in enumerate(program.nodes) for inner in _hidden(node)]
+    names = Names(program, sorted(made))
+    reached = [found_at(program, place, kind, names.of(place)) for place, kind in sorted(made.items())]
+    unreached = [
+        Found(
+            name=names.inside(inner),
+            kind=NONLINEAR[operator(inner)],
+            place=place,
+            convolution=False,
+            non_negative=False,
+            reason=INSIDE,
+        )
+        for place, inner in hidden
+    ]
+    return sorted([*reached, *unreached], key=lambda found: found.place)
+
+
+def found_at(program: Program, place: int, kind: str, name: str) -> Found:
+    return Found(
+        name=name,
+        kind=kind,
+        place=place,
+        convolution=_follows_convolution(program, place),
+        non_negative=kind in NON_NEGATIVE,
+    )
+
+
+class Names:
+    """Names for layers as the author of the network knows them, never twice the same.
+
+    A module with one layer gives it its own path, `layer1.0.relu`; where a module holds several things the operator
+    is added, numbered as torch's ONNX exporter numbers it (`r1.relu`, `r1.relu_1`), so that both files of a network
+    name their layers alike. A frozen file has no paths left: `relu`, `relu_1`.
+    """
+
+    def __init__(self, program: Program, places: list[int]) -> None:
+        self._module, self._nodes = program.module, program.nodes
+        self._scopes = [scope(program.module, node) for node in program.nodes]
+        inner = {path[:length] for path in self._scopes for length in range(len(path))}
+        counts = Counter(self._scopes[place] for place in places)
+        self._shared = inner | {path for path, count in counts.items() if count > 1} | {()}
+        self._given: set[str] = set()
+
+    def of(self, place: int) -> str:
+        path, kind = self._scopes[place], operator(self._nodes[place])
+        if path not in self._shared:
+            return self._unique(".".join(path))
+        before = sum(self._scopes[at] == path and operator(self._nodes[at]) == kind for at in range(place))
+        word = {"convolution": "conv", "conv2d": "conv"}.get(kind, kind)
+        return self._unique(".".join((*path, f"{word}_{before}" if before else word)))
+
+    def inside(self, node: Any) -> str:
+        return self._unique(".".join((*scope(self._module, node), operator(node))))
+
+    def _unique(self, plain: str) -> str:
+        name, number = plain, 1
+        while name in self._given:
+            number += 1
+            name = f"{plain}_{number}"
+        self._given.add(name)
+        return name
+
+
+def _hidden(node: Any) -> Iterator[Any]:
+    for block in node.blocks():
+        yield from (inner for inner in walk(block) if operator(inner) in NONLINEAR)
+
+
+def _kind(program: Program, node: Any) -> str:
+    """`clip` from 0 is relu6 or, without an upper end, relu; a threshold at 0 that gives 0 is relu too."""
+    kind = NONLINEAR[operator(node)]
+    if kind in {"clip", "threshold"}:
+        bounds = [program.attribute(value) for value in list(node.inputs())[1:]]
+        if bounds and bounds[0] == 0:
+            return "relu" if kind == "threshold" or len(bounds) == 1 or bounds[1] is None else "relu6"
+    return kind
+
+
+def _meets_nonlinear(program: Program, place: int) -> bool:
+    """Whether a non-linearity follows, with only normalization and arithmetic in between."""
+    seen, places = {place}, [place]
+    while places:
+        for user in program.users(program.nodes[places.pop()].outputsAt(0)):
+            kind = operator(program.nodes[user])
+            if kind in NONLINEAR:
+                return True
+            if kind in SETTLING and user not in seen:
+                seen.add(user)
+                places.append(user)
+    return False
+
+
+def _settle(program: Program, place: int) -> int:
+    """Behind what follows a convolution, as long as nothing else uses its value."""
+    value = program.nodes[place].outputsAt(0)
+    users = program.users(value)
+    if len(users) == 1 and operator(program.nodes[users[0]]) in SETTLING and not program.leaves(value):
+        return _settle(program, users[0])
+    return place
+
+
+def _follows_convolution(program: Program, place: int) -> bool:
+    """Whether a convolution makes the value, with at most one non-linearity and no other layer in between."""
+    places = [place]
+    seen: set[int] = set()
+    while places:
+        at = places.pop()
+        node = program.nodes[at]
+        if operator(node) in CONVOLUTIONS:
+            return True
+        if at == place or operator(node) in SETTLING or (operator(node) in GATES and at not in seen):
+            makers = (program.maker(value) for value in node.inputs())
+            places += [maker for maker in makers if maker is not None and maker not in seen]
+        seen.add(at)
+    return False
+
+
+def _gated(program: Program, place: int) -> int | None:
+    """For a gate the place of the product x * gate(x), or -1 where it scales another value (squeeze and excite);
+    None where the value is no gate."""
+    node = program.nodes[place]
+    if _kind(program, node) not in GATES:
+        return None
+    at = _settle_scale(program, place)
+    value = program.nodes[at].outputsAt(0)
+    products = [user for user in program.users(value) if operator(program.nodes[user]) == "mul"]
+    if not products or len(products) != len(program.users(value)) or program.leaves(value):
+        return None
+    factors = [v for v in program.nodes[products[0]].inputs() if v.unique() != value.unique()]
+    inside = {v.unique() for v in (_unshifted(program, next(iter(node.inputs()))), next(iter(node.inputs())))}
+    same = any(_unshifted(program, factor).unique() in inside for factor in factors[:1])
+    if not same and _kind(program, node) == "relu6" and at == place:
+        return None  # an ordinary relu6 whose value is weighed by something else
+    return products[0] if same else -1
+
+
+def _unshifted(program: Program, value: Any) -> Any:
+    """`x` of `x + 3`."""
+    maker = program.maker(value)
+    if maker is not None and operator(program.nodes[maker]) == "add":
+        left, right = list(program.nodes[maker].inputs())[:2]
+        if not _is_tensor(right) or program.attribute(right) is not None:
+            return left
+    return value
+
+
+def _settle_scale(program: Program, place: int) -> int:
+    """Behind a product or quotient with a single number, which belongs to the function before it."""
+    users = program.users(program.nodes[place].outputsAt(0))
+    if len(users) == 1 and operator(program.nodes[users[0]]) in {"mul", "div"}:
+        other = list(program.nodes[users[0]].inputs())[1]
+        constant = program.attribute(other)
+        if constant is not None and (not _is_tensor(other) or constant.numel() == 1):
+            return _settle_scale(program, users[0])
+    return place
+
+
+def _is_tensor(value: Any) -> bool:
+    return str(value.type()) == "Tensor"

@@ -1,0 +1,178 @@
+"""A forward pass that also gives back values from inside: a copy of the graph with a few nodes added.
+
+It is private API of torch (tried on 2.13), so the runtime compares with the untouched module before it relies on it.
+Under the profiling executor gradients are right on the first call and lost from the second on, therefore everything
+here runs with `optimized_execution(False)`.
+"""
+
+# ruff: noqa: SLF001  torch has no public way to read or extend a graph
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from audit.runtimes._torchscript_graph import Program, in_place, walk
+
+# What is put behind a layer, in TorchScript. `strengths` gives [3, B] in the order of audit.runtimes.REDUCTIONS.
+_PIECES = """
+def strengths(x: Tensor, clip: bool) -> Tensor:
+    x = x.float()
+    if clip:
+        x = torch.relu(x)
+    if x.dim() == 2:
+        x = x.unsqueeze(2).unsqueeze(3)
+    means = x.mean(1)
+    return torch.stack([means.amax([1, 2]), x.amax([2, 3]).mean(1), means.mean([1, 2])])
+
+def leaf(x: Tensor) -> Tensor:
+    return x.detach().requires_grad_(True)
+
+def copy(x: Tensor) -> Tensor:
+    return x.clone()
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """What a tapped pass gave: what the module returns, the values asked for, strengths [3, B] by layer, the leaf."""
+
+    returned: Any
+    values: list[Any]
+    strengths: list[Any]
+    leaf: Any
+
+
+class Tapped:
+    """A module's forward with values from inside.
+
+    Args:
+        program: the straightened graph.
+        values: values of it to give back as they are.
+        strengths: places of layers to reduce where they stand, with whether to clip them at 0 first.
+        leaf: place of the layer whose gradient is wanted: it is cut off from what is before it, so that gradients are
+            recorded for the tail of the network only.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        values: Sequence[Any] = (),
+        strengths: Sequence[tuple[int, bool]] = (),
+        leaf: int | None = None,
+    ) -> None:
+        import torch
+
+        self._module, self._defaults = program.module, program.defaults
+        self._counts, self._grad = (len(values), len(values) + len(strengths)), leaf is not None
+        graph, mirrored = _copy(program.graph)
+        nodes = list(graph.nodes())
+        overwritten = _overwritten(graph, nodes)
+        kept = [mirrored[value.unique()] for value in values]
+        safe = {v.unique(): _insert(graph, nodes, v, "copy") for v in kept if overwritten(v)}
+        wanted = [safe.get(value.unique(), value) for value in kept]
+        for place, clip in strengths:
+            wanted.append(_insert(graph, nodes, nodes[place].outputsAt(0), "strengths", clip))
+        if leaf is not None:
+            wanted.append(_cut(graph, nodes, leaf, write=overwritten(nodes[leaf].outputsAt(0))))
+        _return(graph, wanted)
+        self._function = torch._C._create_function_from_graph("tapped", graph)
+
+    def __call__(self, images: Any) -> Taken:
+        """One forward pass."""
+        with executing(grad=self._grad):
+            returned, *inner = self._function(self._module, images, *self._defaults)
+        values, strengths = self._counts
+        return Taken(
+            returned=returned,
+            values=inner[:values],
+            strengths=inner[values:strengths],
+            leaf=inner[-1] if self._grad else None,
+        )
+
+
+@contextmanager
+def executing(*, grad: bool) -> Iterator[None]:
+    """The executor that keeps gradients, recording them only when they are wanted."""
+    import torch
+
+    with torch.jit.optimized_execution(should_optimize=False), torch.set_grad_enabled(grad):
+        yield
+
+
+@functools.cache
+def _pieces() -> Any:
+    import torch
+
+    return torch.jit.CompilationUnit(_PIECES)
+
+
+def _copy(graph: Any) -> tuple[Any, dict[int, Any]]:
+    """A copy, and its values by those of the original: nodes keep their order."""
+    copied = graph.copy()
+    pairs = list(zip(graph.inputs(), copied.inputs(), strict=True))
+    for old, new in zip(graph.nodes(), copied.nodes(), strict=True):
+        pairs += zip(old.outputs(), new.outputs(), strict=True)
+    return copied, {old.unique(): new for old, new in pairs}
+
+
+def _overwritten(graph: Any, nodes: list[Any]) -> Any:
+    """A test whether a value may be written over, in place, by a node behind the one that makes it."""
+    aliases = graph.alias_db()
+    writers = [(at, inner) for at, node in enumerate(nodes) for inner in _writers(node)]
+
+    def test(value: Any) -> bool:
+        made = next((at for at, node in enumerate(nodes) if value.unique() in {v.unique() for v in node.outputs()}), -1)
+        return any(at > made and aliases.may_contain_alias(next(iter(w.inputs())), value) for at, w in writers)
+
+    return test
+
+
+def _writers(node: Any) -> Iterator[Any]:
+    if in_place(node):
+        yield node
+    for block in node.blocks():
+        yield from (inner for inner in walk(block) if in_place(inner))
+
+
+def _insert(graph: Any, nodes: list[Any], value: Any, piece: str, *constants: Any) -> Any:
+    """Put a piece directly behind the node that makes `value`, before anything can write over it."""
+    uniques = {v.unique(): at for at, node in enumerate(nodes) for v in node.outputs()}
+    behind = uniques.get(value.unique(), -1) + 1
+    graph.setInsertPoint(nodes[behind] if behind < len(nodes) else graph.return_node())
+    extra = [graph.insertConstant(constant) for constant in constants]
+    made = graph.insertGraph(getattr(_pieces(), piece).graph, [value, *extra])[0]
+    graph.setInsertPoint(graph.return_node())
+    return made
+
+
+def _cut(graph: Any, nodes: list[Any], place: int, *, write: bool) -> Any:
+    """Let everything behind a layer read a leaf made from it. A leaf can't be written over: then they read a copy."""
+    node = nodes[place]
+    value = node.outputsAt(0)
+    leaf = _insert(graph, nodes, value, "leaf")
+    read = leaf
+    if write:
+        graph.setInsertPoint(nodes[place + 1] if place + 1 < len(nodes) else graph.return_node())
+        read = graph.insertGraph(_pieces().copy.graph, [leaf])[0]
+        graph.setInsertPoint(graph.return_node())
+    replaced = [value, next(iter(node.inputs()))] if in_place(node) else [value]
+    for old in replaced:  # an in-place operator has changed its input too
+        old.replaceAllUsesAfterNodeWith(read.node(), read)
+    return leaf
+
+
+def _return(graph: Any, values: list[Any]) -> None:
+    """Give back a tuple of the old output and the values."""
+    import torch
+
+    together = [next(graph.outputs()), *values]
+    pack = graph.create("prim::TupleConstruct", together)
+    graph.setInsertPoint(graph.return_node())
+    graph.insertNode(pack)
+    pack.output().setType(torch._C.TupleType([value.type() for value in together]))
+    graph.eraseOutput(0)
+    graph.registerOutput(pack.output())

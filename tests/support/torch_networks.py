@@ -1,0 +1,248 @@
+"""Small eager networks with the habits of real ones, and ways to write them as TorchScript files."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Plain(nn.Module):
+    """Two convolutions, global average pool, linear: CAM is exact. `end` is what follows the logits."""
+
+    def __init__(self, classes: int = 3, activation: nn.Module | None = None, end: nn.Module | None = None) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1)
+        self.act1 = activation if activation is not None else nn.ReLU()
+        self.conv2 = nn.Conv2d(8, 12, 3, stride=2, padding=1)
+        self.norm2 = nn.BatchNorm2d(12)
+        self.act2 = activation if activation is not None else nn.ReLU()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.drop = nn.Dropout(0.3)
+        self.fc = nn.Linear(12, classes)
+        self.end = end if end is not None else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act1(self.conv1(x))
+        x = self.act2(self.norm2(self.conv2(x)))
+        return self.end(self.fc(self.drop(torch.flatten(self.pool(x), 1))))
+
+
+class BasicBlock(nn.Module):
+    """ResNet's basic block, its ReLU in place and used twice, as torchvision writes it."""
+
+    def __init__(self, before: int, after: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(after)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(after)
+        self.downsample = nn.Sequential()
+        if stride != 1 or before != after:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(before, after, 1, stride=stride, bias=False), nn.BatchNorm2d(after)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        out += self.downsample(x)
+        return self.relu(out)
+
+
+class Residual(nn.Module):
+    """A ResNet of basic blocks: `widths` channels a stage, `depth` blocks each."""
+
+    def __init__(self, widths: tuple[int, ...] = (8, 12), depth: int = 1, classes: int = 2, stem: int = 3) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, widths[0], stem, stride=2, padding=stem // 2, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        stages = []
+        before = widths[0]
+        for i, width in enumerate(widths):
+            blocks = [BasicBlock(before if j == 0 else width, width, 2 if i and j == 0 else 1) for j in range(depth)]
+            stages.append(nn.Sequential(*blocks))
+            before = width
+        self.layers = nn.Sequential(*stages)
+        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
+        self.fc = nn.Linear(before, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = torch.flatten(self.avgpool(self.layers(x)), 1)
+        return self.fc(x)
+
+
+class SqueezeExcite(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, 4, 1)
+        self.expand = nn.Conv2d(4, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = functional.relu(self.reduce(functional.adaptive_avg_pool2d(x, 1)))
+        return x * torch.sigmoid(self.expand(scale))
+
+
+class DepthwiseSE(nn.Module):
+    """An inverted bottleneck: pointwise, depthwise, squeeze and excite, linear projection; SiLU throughout."""
+
+    def __init__(self, classes: int = 4) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, stride=2, padding=1)
+        self.depthwise = nn.Conv2d(6, 6, 3, padding=1, groups=6, bias=False)
+        self.norm = nn.BatchNorm2d(6)
+        self.se = SqueezeExcite(6)
+        self.project = nn.Conv2d(6, 6, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(6)
+        self.last = nn.Conv2d(6, 10, 1)
+        self.fc = nn.Linear(10, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.silu(self.stem(x))
+        y = self.se(functional.silu(self.norm(self.depthwise(x))))
+        x = x + self.norm2(self.project(y))
+        x = functional.silu(self.last(x))
+        return self.fc(x.mean([2, 3]))
+
+
+class VggLike(nn.Module):
+    """Flatten and two linear layers: no exact CAM."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(True), nn.MaxPool2d(2),
+            nn.Conv2d(6, 8, 3, padding=1), nn.ReLU(True), nn.AdaptiveAvgPool2d((4, 4)),
+        )  # fmt: skip
+        self.classifier = nn.Sequential(
+            nn.Linear(8 * 16, 16), nn.ReLU(True), nn.Dropout(), nn.Linear(16, classes)
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(torch.flatten(self.features(x), 1))
+
+
+class NoLinear(nn.Module):
+    """A convolution with one channel a class, averaged: the head is the identity."""
+
+    def __init__(self, classes: int = 2) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(inplace=True))
+        self.classes = nn.Conv2d(8, classes, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classes(self.body(x)).mean((2, 3))
+
+
+class TwoOutputs(nn.Module):
+    """Age and gender from one body; `kind` is the type that carries them."""
+
+    def __init__(self, kind: str = "tuple") -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU())
+        self.age = nn.Linear(8, 1)
+        self.gender = nn.Linear(8, 2)
+        self.kind = kind
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.body(x).mean([2, 3])
+        age, gender = self.age(x), self.gender(x)
+        return {"age": age, "gender": gender} if self.kind == "dict" else (age, gender)
+
+
+class Overwritten(nn.Module):
+    """The tapped value is written over by what follows, through the same name and through a view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(8, 8, 3, padding=1)
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv1(x)
+        y = self.relu(x)
+        y += self.conv2(y)
+        y = self.relu(y)
+        y.flatten(1).mul_(0.5)
+        return self.fc(y.mean([2, 3]))
+
+
+class Branching(nn.Module):
+    """A branch on the data: what is inside it can't be returned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 4, 3)
+        self.conv2 = nn.Conv2d(4, 4, 3)
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.conv1(x))
+        if bool(x.sum() > 1e6):  # noqa: SIM108 TorchScript's own kind of branch
+            x = torch.relu(self.conv2(x))
+        else:
+            x = torch.relu(self.conv2(x) * 1.5)
+        return self.fc(x.mean([2, 3]))
+
+
+class FixedBatch(nn.Module):
+    """Traced with its batch size written into a view."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.fc = nn.Linear(4, 2)
+        self.batch = batch
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(torch.relu(self.conv(x)).mean([2, 3]).view(self.batch, 4))
+
+
+def resnet18(classes: int = 2) -> nn.Module:
+    """The size and shape of a ResNet-18."""
+    return Residual((64, 128, 256, 512), depth=2, classes=classes, stem=7)
+
+
+def build(network: nn.Module, seed: int = 0) -> nn.Module:
+    """Eval mode, with weights and batch statistics that leave every layer alive."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            fan = module.weight[0].numel()
+            module.weight.data.normal_(0, (2 / fan) ** 0.5, generator=generator)
+            if module.bias is not None:
+                module.bias.data.normal_(0, 0.1, generator=generator)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.2, generator=generator)
+            module.running_var.uniform_(0.5, 2.0, generator=generator)
+            module.weight.data.uniform_(0.5, 1.5, generator=generator)
+            module.bias.data.normal_(0, 0.2, generator=generator)
+    return network.eval()
+
+
+def save(network: nn.Module, path: Path, how: str = "scripted", size: int = 24) -> Path:
+    """Write `network` as a TorchScript file: "scripted", "traced" or "frozen" (scripted, then frozen)."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        if how == "traced":
+            module = torch.jit.trace(network, torch.zeros(2, 3, size, size), strict=False, check_trace=False)
+        else:
+            module = torch.jit.script(network)
+        if how == "frozen":
+            module = torch.jit.freeze(module)
+        torch.jit.save(module, str(path))
+    return path
+
+
+def noise(batch: int, size: int = 24, seed: int = 1) -> Tensor:
+    return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(seed))
