@@ -1,0 +1,183 @@
+"""The second half of a report: rules, what was skipped, method, limits, and the record of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from audit.result import Measurement
+from reports import _numbers as numbers
+from reports._document import Bullets, Cell, Column, Facts, Section, Table, Text
+from reports._reading import Reading
+from reports._tested import flat
+from reports._wording import attribute_title, parameters_text, shown
+
+_STATISTICS = {
+    "The unit is the subject": (
+        "Several pictures of one person are not independent. All intervals rest on the spread between subjects "
+        "(delete-one-subject jackknife), so that showing every picture twice changes nothing. Without a subject column "
+        "every picture counts as its own subject."
+    ),
+    "One group": (
+        "A rate has a Wilson interval at the effective number of subjects; a mean has a t interval whose variance is "
+        "held up by that of the other groups, because skewed values in small groups look too certain."
+    ),
+    "Between groups": (
+        "The gap between the largest and the smallest of several noisy numbers is never zero. The lower end of a "
+        "difference comes from all pairs of groups with simultaneous limits (studentized range), the upper end from "
+        "the widest pair; ratios are treated the same way on logarithms. A difference is called clear when its "
+        "interval lies above zero."
+    ),
+    "What is not adjusted": (
+        "Intervals hold for one comparison each. They are not adjusted over all the measures of this report: among "
+        "many, a few will look clear by chance."
+    ),
+}
+
+
+def policy(reading: Reading, verdict: Mapping[str, Any] | None) -> Section | None:
+    """The rules, when there are any."""
+    rules = (verdict or {}).get("rules") or ()
+    if not rules:
+        return None
+    return Section(
+        id="policy",
+        title="Policy rules",
+        blocks=(
+            Text(
+                "A rule passes only when the whole interval is within its bound and fails only when the whole interval "
+                "is beyond it; anything else is inconclusive."
+            ),
+            Table(
+                caption="The rules and how they came out",
+                columns=(
+                    Column("Rule"),
+                    Column("Outcome"),
+                    Column("What is judged"),
+                    Column("Bound", number=True),
+                    Column("Found", number=True),
+                    Column("Why"),
+                ),
+                rows=tuple(_rule_row(reading, rule) for rule in rules),
+            ),
+        ),
+    )
+
+
+def _rule_row(reading: Reading, rule: Mapping[str, Any]) -> tuple[Cell, ...]:
+    parameters = {str(k): str(v) for k, v in (rule.get("parameters") or {}).items()}
+    judged = reading.result.find(str(rule.get("measure")), parameters or None)
+    kind = str(rule.get("kind", "value"))
+    unit = "ratio" if kind == "ratio" or judged is None else judged.unit
+    attribute = rule.get("attribute")
+    where = f"by {attribute_title(str(attribute))}" if attribute else "overall"
+    measured = f"{shown(kind)} of {shown(rule.get('title') or rule.get('measure', '–'))} {where}"
+    basis = [shown(rule[k], 200) for k in ("reason", "basis") if rule.get(k)]
+    return (
+        Cell(shown(rule.get("id", "–"))),
+        Cell(shown(rule.get("status", "not judged"))),
+        Cell(measured, parameters_text(parameters)),
+        Cell(bound_text(rule)),
+        Cell(numbers.number(rule.get("value"), unit), numbers.interval(rule.get("low"), rule.get("high"), unit)),
+        Cell(shown(explanation(rule) or "–", 600), " · ".join(basis)),
+    )
+
+
+def bound_text(rule: Mapping[str, Any]) -> str:
+    """`at most 0.05`."""
+    words = {"min": "at least", "max": "at most"}
+    said = [f"{word} {rule[key]:g}" for key, word in words.items() if rule.get(key) is not None]
+    return " and ".join(said) or shown(rule.get("bound") or "–")
+
+
+def explanation(rule: Mapping[str, Any]) -> str:
+    """Why a rule came out as it did, in the gate's own words."""
+    return str(rule.get("explanation") or rule.get("sentence") or "")
+
+
+def skipped(reading: Reading) -> Section | None:
+    """What could not be had: one row a measure and reason, its variants counted."""
+    if not reading.result.skipped:
+        return None
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for skip in reading.result.skipped:
+        said = [parameters_text(skip.parameters), f"by {attribute_title(skip.attribute)}" if skip.attribute else ""]
+        grouped.setdefault((skip.measure, skip.reason), []).append(", ".join(filter(None, said)))
+    rows = []
+    for (measure, reason), variants in grouped.items():
+        named = list(dict.fromkeys(filter(None, variants)))
+        beneath = "; ".join(named) if len(named) <= 3 else f"{len(named)} variants, the first: {named[0]}"
+        rows.append((Cell(shown(measure), beneath), Cell(shown(reason, 600))))
+    table = Table(
+        caption="What could not be measured, and why", columns=(Column("Measure"), Column("Reason")), rows=tuple(rows)
+    )
+    return Section(id="skipped", title="What was skipped and why", blocks=(table,))
+
+
+def method(reading: Reading) -> Section:
+    """Each measure's definition, formula and source, then the statistics."""
+    by_name: dict[str, Measurement] = {}
+    for measurement in reading.result.measurements:
+        by_name.setdefault(measurement.measure, measurement)
+    measures = [_measure(m, f"method-{place}") for place, m in enumerate(by_name.values(), 1)]
+    paragraphs = [
+        Section(id=f"statistics-{place}", title=title, blocks=(Text(text),))
+        for place, (title, text) in enumerate(_STATISTICS.items(), 1)
+    ]
+    return Section(
+        id="method",
+        title="Method",
+        sections=(
+            Section(id="measures", title="Measures", sections=tuple(measures)),
+            Section(id="statistics", title="Statistics", sections=tuple(paragraphs)),
+        ),
+    )
+
+
+def _measure(measurement: Measurement, name: str) -> Section:
+    blocks = (Text(shown(measurement.definition, 900)), Facts(tuple(_formula(measurement))))
+    return Section(id=name, title=shown(measurement.title), blocks=blocks)
+
+
+def _formula(measurement: Measurement) -> Iterator[tuple[str, str]]:
+    yield "Name", measurement.measure
+    if measurement.formula:
+        yield "Formula", shown(measurement.formula, 900)
+    if measurement.source:
+        yield "Source", shown(measurement.source, 900)
+    better = {"lower": "lower is better", "higher": "higher is better"}.get(measurement.better, "neither end is better")
+    yield "Unit", f"{shown(measurement.unit)}; {better}" + ("; diagnostic" if measurement.diagnostic else "")
+
+
+def limits(reading: Reading) -> Section:
+    """What this report can't say."""
+    items = [
+        "It speaks about this probe set. Other pictures, cameras or people may give other numbers.",
+        "Labels and attributes are taken as given; where they are wrong, so are the groups and the errors.",
+        "No clear difference does not mean no difference: the upper end of each interval says what can't be excluded.",
+        f"Groups with fewer than {reading.fewest} subjects are shown as indicative and never judged.",
+        "Activations and focus are diagnostic: they show a difference inside the model, not that harm follows from it.",
+        "Class activation maps are rough and can mislead; a difference between maps is a reason to look closer.",
+        "The model was fed as stated under What was tested; another preprocessing or threshold is another model.",
+        "This is evidence for people to weigh. It says nothing about whether a law or a standard is met.",
+    ]
+    if reading.label in reading.attributes:
+        items.insert(
+            3,
+            f"Where groups are made from the label itself ({shown(reading.label)}), a group has no negatives, so rates "
+            "conditional on the label mean nothing there; wrong answers by group are shown instead.",
+        )
+    return Section(id="limits", title="Limits", blocks=(Bullets(tuple(items)),))
+
+
+def record(reading: Reading) -> Section:
+    """The run itself: everything that may differ between two runs of the same audit, settings, and file hashes."""
+    result = reading.result
+    inner = [
+        Section(id=f"record-{place}", title=title, blocks=(Facts(tuple(flat(block))),))
+        for place, (title, block) in enumerate(
+            (("Run", result.run), ("Settings", result.settings), ("Files (SHA-256)", result.files)), 1
+        )
+        if block
+    ]
+    return Section(id="record", title="Record of the run", sections=tuple(inner))

@@ -1,0 +1,268 @@
+"""Drawings: dots with intervals, curves over depth, maps by group. Matplotlib, as SVG, the same bytes every time.
+
+All are as wide as a phone (345 points), so that text keeps its size there. Colors are told apart by color-blind eyes
+and show on white and on black; groups differ by marker as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from reports import _svg
+from reports._characters import drawable
+from reports._numbers import MINUS
+from reports._wording import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+WIDTH = 345.6
+COLORS = ("#2f7fc1", "#d1691c", "#16906b", "#9a63c4", "#d0487e", "#8a7a1f", "#1897a8", "#7a808a")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+FONT = 8.5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Dot:
+    """A line of a dot plot; without a value a heading. `text` is the value as it is printed everywhere else."""
+
+    label: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    text: str = ""
+    weak: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    label: str
+    values: tuple[float | None, ...]
+    weak: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class GroupMap:
+    """Mean map of a group and its difference to all groups together, float64 [h, w]; 1 is an even spread."""
+
+    label: str
+    mean: NDArray[np.float64]
+    difference: NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Named:
+    """What a drawing is called: a name for its ids, a title, and the words that stand for it."""
+
+    name: str
+    title: str
+    alt: str
+
+
+def dots(named: Named, rows: Sequence[Dot], *, percent: bool, overall: float | None, unit: str) -> str:
+    """Values with intervals, one line each; hollow and gray where only indicative; dashed: all images together."""
+    left = min(150.0, 16 + 4.9 * max(len(_short(r.label)) for r in rows))
+    right, top, bottom, step = 52.0, 16.0, 30.0, 13.0
+    height = top + bottom + step * len(rows)
+    with _sheet(named, height) as sheet:
+        axes = sheet.axes(left, top, WIDTH - left - right, step * len(rows))
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        for place, row in enumerate(rows):
+            _dot(sheet, axes, place, row)
+        ends = [v for r in rows for v in (r.value, r.high) if v is not None] + ([overall] if overall else [])
+        starts = [v for r in rows for v in (r.value, r.low) if v is not None]
+        most, least = max(ends, default=1.0), min(0.0, *starts) if starts else 0.0
+        axes.set_xlim(least, min(1.0, most * 1.06) if percent else most * 1.06 or 1.0)
+        if overall is not None:
+            axes.axvline(overall, color=_svg.INK, linewidth=0.8, linestyle=(0, (3, 3)), zorder=1)
+            axes.text(overall, -0.75, "all", ha="center", va="bottom", fontsize=FONT - 1)
+        _scale(axes, percent=percent)
+        axes.set_xlabel(unit, fontsize=FONT)
+    return sheet.svg
+
+
+def _dot(sheet: _Sheet, axes: Axes, place: int, row: Dot) -> None:
+    text: dict[str, Any] = {"va": "center", "fontsize": FONT, "transform": axes.get_yaxis_transform()}
+    if row.value is None:
+        axes.text(
+            -0.02, place, sheet.word(row.label), ha="right", fontweight="bold" if not row.text else "normal", **text
+        )
+        axes.text(1.03, place, row.text, ha="left", **text)
+        return
+    color = COLORS[7] if row.weak else COLORS[0]
+    axes.text(-0.02, place, sheet.word(row.label), ha="right", **text)
+    axes.text(1.03, place, row.text, ha="left", **text)
+    if row.low is not None and row.high is not None:
+        axes.plot([row.low, row.high], [place, place], color=color, linewidth=1.6, solid_capstyle="butt")
+    axes.plot([row.value], [place], "o", color=color, markersize=5, fillstyle="none" if row.weak else "full")
+
+
+def _scale(axes: Axes, *, percent: bool) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.set_yticks([])
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
+    if percent:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g}\u00a0%"))
+
+
+def curves(named: Named, lines: Sequence[Curve], *, ticks: Sequence[str], x: str, y: str) -> str:
+    """One line a group over depth. With more groups than colors the ones that end lowest and highest are colored."""
+    bright, pale = _chosen(lines)
+    columns = 2 if max((len(_short(c.label)) for c in bright), default=0) <= 24 else 1
+    legend = 13.0 * -(-(len(bright) + bool(pale)) // columns) + 4
+    top, plot, below = 8.0, 150.0, 34.0
+    with _sheet(named, top + plot + below + legend) as sheet:
+        axes = sheet.axes(44, top, WIDTH - 56, plot)
+        for line in pale:
+            axes.plot(range(len(ticks)), _gaps(line.values), color=COLORS[7], linewidth=0.7, alpha=0.5)
+        for place, line in enumerate(bright):
+            axes.plot(
+                range(len(ticks)),
+                _gaps(line.values),
+                color=COLORS[place % len(COLORS)],
+                marker=MARKERS[place % len(MARKERS)],
+                linestyle=":" if line.weak else "-" if place < len(COLORS) else "--",
+                markersize=4.5,
+                linewidth=1.4,
+                label=sheet.word(line.label),
+            )
+        if pale:
+            axes.plot([], [], color=COLORS[7], linewidth=0.7, alpha=0.5, label=f"the other {len(pale)} groups")
+        axes.set_xticks(range(len(ticks)), ticks)
+        axes.set_xlim(-0.25, len(ticks) - 0.75)
+        axes.set_xlabel(x, fontsize=FONT)
+        axes.set_ylabel(y, fontsize=FONT)
+        axes.grid(axis="y", color=_svg.FAINT, linewidth=0.8)
+        sheet.legend(axes, columns)
+    return sheet.svg
+
+
+def _chosen(lines: Sequence[Curve], most: int = 12) -> tuple[list[Curve], list[Curve]]:
+    """Lines to color and lines to gray out, both in the order given."""
+    if len(lines) <= most:
+        return list(lines), []
+    ranked = sorted(lines, key=lambda c: next((v for v in reversed(c.values) if v is not None), 0.0))
+    kept = {id(c) for c in (*ranked[:5], *ranked[-3:])}
+    return [c for c in lines if id(c) in kept], [c for c in lines if id(c) not in kept]
+
+
+def maps(named: Named, groups: Sequence[GroupMap]) -> str:
+    """Two maps a group: the mean, and its difference to all groups together. All groups share both scales."""
+    import numpy as np
+
+    most = max(float(g.mean.max()) for g in groups)
+    apart = max(float(np.abs(g.difference).max()) for g in groups) or 1.0
+    across = 2
+    rows = -(-len(groups) // across)
+    side, head, gap = 72.0, 16.0, 6.0
+    block, lift = WIDTH / across, 46.0
+    with _sheet(named, rows * (side + head + gap) + lift) as sheet:
+        for place, group in enumerate(groups):
+            left, top = block * (place % across) + 4, (side + head + gap) * (place // across) + head
+            first = sheet.picture(left, top, side, group.mean, "viridis", 0.0, most)
+            second = sheet.picture(left + side + gap, top, side, group.difference, "PuOr_r", -apart, apart)
+            first.axes.text(0, 1.05, sheet.word(group.label), transform=first.axes.transAxes, fontsize=FONT)
+        foot = rows * (side + head + gap) + 8
+        sheet.scale(first, 4, foot, 2 * side + gap, "mean: 1 is an even spread")
+        sheet.scale(second, block + 4, foot, 2 * side + gap, "difference to all groups")
+    return sheet.svg
+
+
+class _Sheet:
+    """A figure measured in points from its top left corner."""
+
+    def __init__(self, named: Named, height: float) -> None:
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+
+        self._named = named
+        self._height = height
+        self._words: dict[str, str] = {}
+        self._figure = Figure(figsize=(WIDTH / 72, height / 72), frameon=False)
+        FigureCanvasSVG(self._figure)
+        self.svg = ""
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        box = (left / WIDTH, 1 - (top + height) / self._height, width / WIDTH, height / self._height)
+        axes = self._figure.add_axes(box)
+        axes.set_frame_on(False)
+        axes.tick_params(labelsize=FONT - 0.5, length=0)
+        axes.grid(axis="x", color=_svg.FAINT, linewidth=0.8)
+        axes.set_axisbelow(True)
+        return axes
+
+    def picture(
+        self, left: float, top: float, side: float, cells: NDArray[np.float64], colors: str, least: float, most: float
+    ) -> Any:
+        axes = self.axes(left, top, side, side)
+        axes.axis("off")
+        return axes.imshow(cells, cmap=colors, vmin=least, vmax=most, interpolation="none", aspect="auto")
+
+    def scale(self, image: Any, left: float, top: float, width: float, text: str) -> None:
+        axes = self.axes(left, top, width, 8)
+        least, most = image.norm.vmin, image.norm.vmax
+        bar = self._figure.colorbar(image, cax=axes, orientation="horizontal", ticks=[least, (least + most) / 2, most])
+        bar.outline.set_visible(False)
+        axes.set_xticklabels([f"{v:.2f}".replace("-", MINUS) for v in (least, (least + most) / 2, most)])
+        first, _, last = axes.get_xticklabels()
+        first.set_horizontalalignment("left")
+        last.set_horizontalalignment("right")
+        axes.tick_params(labelsize=FONT - 0.5, length=0)
+        axes.set_xlabel(text, fontsize=FONT - 0.5, labelpad=1)
+
+    def legend(self, axes: Axes, columns: int) -> None:
+        self._figure.legend(
+            *axes.get_legend_handles_labels(), loc="lower left", ncols=columns, frameon=False, fontsize=FONT - 0.5,
+            borderaxespad=0.2, labelspacing=0.25, handlelength=2.4,
+        )  # fmt: skip
+
+    def word(self, text: str) -> str:
+        """`text` shortened, or a stand-in of its length when the drawing font lacks a character."""
+        short = _short(text)
+        if drawable(short) == short:
+            return short
+        stand_in = f"{len(self._words)}".rjust(max(2, len(short)), "\u00a7")
+        self._words[stand_in] = short
+        return stand_in
+
+    def finish(self) -> None:
+        out = io.StringIO()
+        self._figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+        named = self._named
+        self.svg = _svg.clean(out.getvalue(), name=named.name, title=named.title, alt=named.alt, words=self._words)
+
+
+@contextlib.contextmanager
+def _sheet(named: Named, height: float) -> Iterator[_Sheet]:
+    """A sheet under matplotlib's own defaults, whatever the user's are; finished at the end."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(
+            {
+                "svg.fonttype": "none",
+                "svg.hashsalt": named.name,
+                "text.parse_math": False,
+                "font.size": FONT,
+                **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), _svg.INK),
+            }
+        )
+        sheet = _Sheet(named, height)
+        yield sheet
+        sheet.finish()
+
+
+def _gaps(values: Sequence[float | None]) -> list[float]:
+    return [float("nan") if v is None else v for v in values]
+
+
+def _short(label: str, most: int = 28) -> str:
+    return shown(label, most)

@@ -1,0 +1,280 @@
+"""The main findings as sentences, from the record alone: what differs clearly, strongest first, and what does not.
+
+"Clear" is the record's own interval, never a threshold of ours. A sentence names the two groups and counts people;
+what it rests on and what it does not show stand beneath it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from audit.result import Attributes, GroupEstimate, Measurement
+from reports import _numbers as numbers
+from reports._document import Finding
+from reports._reading import Contrast, Reading, extreme, group, is_clear, within
+from reports._wording import attribute_title, capital, group_phrase, joined, measure_title, mistake, shown
+
+MOST = 4  # sentences of one topic; the rest is named in one line
+
+ACTIVATION_CAVEAT = (
+    "This says that the model represents the groups differently, not which one it fails; brightness alone can move "
+    "shallow layers."
+)
+FOCUS_CAVEAT = "A map shows where evidence for an answer was found, not why; it does not prove a cause."
+OF_THE_LABEL = "The groups differ in what the model is made to tell apart, so some difference is expected here."
+
+
+def findings(reading: Reading) -> tuple[Finding, ...]:
+    """Error rates, activations, focus, picture quality: in this order, each strongest first."""
+    return (*_error_rates(reading), *_failures(reading), *_activations(reading), *_focus(reading), *_quality(reading))
+
+
+def _error_rates(reading: Reading) -> Iterator[Finding]:
+    errors = reading.errors
+    if errors is None:
+        return
+    topic = measure_title(errors)
+    clear = _strongest(extreme(errors, a) for a in reading.attributes)
+    for contrast in clear[:MOST]:
+        yield Finding(
+            topic=topic,
+            level="clear",
+            sentence=_counts(reading, contrast, lambda g: f"are {mistake(g, reading.label, reading.classes)}"),
+            details=(*_hidden(reading, errors, contrast), *_rests_on(reading, contrast)),
+        )
+    if len(clear) > MOST:
+        rest = joined([attribute_title(c.attribute) for c in clear[MOST:]])
+        yield Finding(topic=topic, level="clear", sentence=f"Clear differences as well by {rest}.")
+    yield from _quiet(reading, errors)
+
+
+def _failures(reading: Reading) -> Iterator[Finding]:
+    failures = reading.result.find("failure_rate")
+    if failures is None:
+        return
+    for contrast in _strongest(extreme(failures, a) for a in reading.attributes)[:2]:
+        yield Finding(
+            topic=measure_title(failures),
+            level="clear",
+            sentence=_counts(reading, contrast, lambda _: "get no answer"),
+            details=_rests_on(reading, contrast),
+        )
+
+
+def _counts(reading: Reading, contrast: Contrast, what: Callable[[Attributes], str]) -> str:
+    """`Of the black women 19 in 100 are called men; of the black men 3 in 100.`"""
+    many, few = numbers.in_hundred(_value(contrast.high), _value(contrast.low))
+    high = group_phrase(contrast.high.attributes, reading.label)
+    low = group_phrase(contrast.low.attributes, reading.label)
+    return f"Of the {high} {many} {what(contrast.high.attributes)}; of the {low} {few}."
+
+
+def _rests_on(reading: Reading, contrast: Contrast) -> tuple[str, ...]:
+    """The exact rates, their difference with its interval, pictures and subjects, and who is left out."""
+    high, low = contrast.high, contrast.low
+    apart = (
+        f"{numbers.percent(_value(high))} against {numbers.percent(_value(low))}: a difference of "
+        f"{numbers.points(contrast.difference)} percentage points ({reading.level} interval "
+        f"{numbers.points(contrast.difference_low)} to {numbers.points(contrast.difference_high)}), "
+        f"from {_size(high)} and {_size(low)}."
+    )
+    lines = [apart]
+    if contrast.left_out:
+        names = joined([group_phrase(a, reading.label) for a in contrast.left_out[:4]])
+        more = f" and {len(contrast.left_out) - 4} more groups" if len(contrast.left_out) > 4 else ""
+        lines.append(f"Too small to take part, so only indicative: {names}{more}.")
+    return tuple(lines)
+
+
+def _hidden(reading: Reading, errors: Measurement, contrast: Contrast) -> Iterator[str]:
+    """For an intersection: the attribute that shows no clear difference by itself and does beside another one."""
+    parts = contrast.attribute.split("*")
+    for part in parts if len(parts) > 1 else ():
+        single = errors.disparity(part)
+        others = [p for p in parts if p != part]
+        inside = within(errors, contrast.attribute, others) or _same_but(contrast, others)
+        if single is None or single.value is None or single.descriptive or is_clear(single) or inside is None:
+            continue
+        much = "far more often" if _value(inside.high) >= 2 * _value(inside.low) else "more often"
+        many, few = numbers.in_hundred(_value(inside.high), _value(inside.low))
+        high, low = (group_phrase(g.attributes, reading.label) for g in (inside.high, inside.low))
+        overall = _all_groups(reading, errors, part)
+        yield (
+            f"{capital(high)} are misjudged {much} than {low} ({many} against {few}), although {overall[0]} overall "
+            f"show no clear difference ({overall[1]})."
+        )
+
+
+def _same_but(contrast: Contrast, shared: Sequence[str]) -> Contrast | None:
+    """The contrast itself where its two groups share these attributes: for records without pairs."""
+    same = all(contrast.high.attributes[k] == contrast.low.attributes[k] for k in shared)
+    return contrast if same else None
+
+
+def _quiet(reading: Reading, errors: Measurement) -> Iterator[Finding]:
+    """One finding for all attributes without a clear difference: said, with what can't be excluded."""
+    quiet: dict[str, str] = {}
+    thin: list[str] = []
+    for attribute in reading.attributes:
+        gap = errors.disparity(attribute)
+        if gap is None or gap.value is None or is_clear(gap):
+            continue
+        if gap.descriptive:
+            thin.append(attribute_title(attribute))
+            continue
+        who, rates = _all_groups(reading, errors, attribute)
+        limit = f"; up to {numbers.points(gap.high)} points apart can't be excluded" if gap.high is not None else ""
+        quiet[attribute] = f"{capital(who)} overall: {rates}, no clear difference{limit}."
+    topic = measure_title(errors)
+    if quiet:
+        names = joined([attribute_title(a) for a in quiet])
+        sentence = next(iter(quiet.values())) if len(quiet) == 1 else f"No clear difference by {names}."
+        yield Finding(
+            topic=topic, level="none", sentence=sentence, details=tuple(quiet.values()) if len(quiet) > 1 else ()
+        )
+    if thin:
+        yield Finding(
+            topic=topic,
+            level="caution",
+            sentence=f"Too few subjects to compare the groups of {joined(thin)}: fewer than two groups have enough.",
+        )
+
+
+def _all_groups(reading: Reading, measurement: Measurement, attribute: str) -> tuple[str, str]:
+    """Who an attribute's groups are, and their rates: (`women and men`, `10 and 10 in 100`)."""
+    stated = [
+        g
+        for g in measurement.groups(attribute)
+        if g.value is not None and not g.indicative and None not in g.attributes.values()
+    ]
+    if len(stated) == 2:
+        pair = [group_phrase(g.attributes, reading.label) for g in stated]
+        return joined(pair), _both(_value(stated[0]), _value(stated[1]))
+    ends = sorted(_value(g) for g in stated)
+    if not ends:
+        return f"the groups of {attribute_title(attribute)}", "no group has enough subjects"
+    return f"the groups of {attribute_title(attribute)}", _both(ends[0], ends[-1], " to ")
+
+
+def _both(first: float, second: float, word: str = " and ") -> str:
+    """`10 and 12 in 100`."""
+    one, two = (numbers.in_hundred(v)[0] for v in (first, second))
+    tail = " in 100"
+    return f"{one.removesuffix(tail)}{word}{two}" if one.endswith(tail) and two.endswith(tail) else f"{one}{word}{two}"
+
+
+def _activations(reading: Reading) -> Iterator[Finding]:
+    if not reading.strengths:
+        return
+    deepest = reading.strengths[-1]
+    place = f"layer {len(reading.strengths)} of {len(reading.strengths)}"
+    for contrast, of_label in _inside(reading, deepest):
+        if contrast.ratio is None or contrast.ratio_high is None or contrast.ratio_high >= 1:
+            continue
+        yield Finding(
+            topic="Activations",
+            level="clear",
+            sentence=(
+                f"At the deepest layer looked at ({place}) activation differs by "
+                f"{attribute_title(contrast.attribute)}: for {group_phrase(contrast.low.attributes, reading.label)} "
+                f"it is {numbers.ratio(contrast.ratio)} of what it is for "
+                f"{group_phrase(contrast.high.attributes, reading.label)} ({reading.level} interval "
+                f"{numbers.interval(contrast.ratio_low, contrast.ratio_high, 'ratio')})."
+            ),
+            details=(*([OF_THE_LABEL] if of_label else []), ACTIVATION_CAVEAT, *_errors_beside(reading, contrast)),
+        )
+
+
+def _focus(reading: Reading) -> Iterator[Finding]:
+    best: dict[str, tuple[Contrast, bool, Measurement]] = {}
+    for measurement in reading.focus("relevance_mass"):
+        for contrast, of_label in _inside(reading, measurement, most=100):
+            known = best.get(contrast.attribute)
+            if known is None or contrast.difference_low > known[0].difference_low:
+                best[contrast.attribute] = (contrast, of_label, measurement)
+    ranked = sorted(best.values(), key=lambda b: (b[1], -b[0].difference_low))
+    for contrast, of_label, measurement in ranked[:2]:
+        region = shown(measurement.parameters.get("region", "region"))
+        yield Finding(
+            topic="Focus",
+            level="clear",
+            sentence=(
+                f"Where the model looks differs by {attribute_title(contrast.attribute)}: "
+                f"{numbers.percent(_value(contrast.high))} of the relevance lies on the region {region} for "
+                f"{group_phrase(contrast.high.attributes, reading.label)}, {numbers.percent(_value(contrast.low))} for "
+                f"{group_phrase(contrast.low.attributes, reading.label)} (difference "
+                f"{numbers.points(contrast.difference)} points, {reading.level} interval "
+                f"{numbers.points(contrast.difference_low)} to {numbers.points(contrast.difference_high)})."
+            ),
+            details=(*([OF_THE_LABEL] if of_label else []), FOCUS_CAVEAT, *_errors_beside(reading, contrast)),
+        )
+
+
+def _inside(reading: Reading, measurement: Measurement, most: int = 2) -> list[tuple[Contrast, bool]]:
+    """Clear contrasts of what happens inside the model, strongest first; true where the groups differ in the label.
+
+    A model is made to respond differently to what it tells apart, so groups are compared among those of one label
+    where the record has such pairs; the label's own contrast comes last.
+    """
+    found: list[tuple[Contrast, bool]] = []
+    for attribute in reading.attributes:
+        parts = attribute.split("*")
+        crossed = reading.label in parts and len(parts) > 1
+        contrast = within(measurement, attribute, (reading.label,)) if crossed else extreme(measurement, attribute)
+        if contrast is not None:
+            found.append((contrast, attribute == reading.label))
+    found.sort(key=lambda f: (f[1], -f[0].difference_low))
+    return found[:most]
+
+
+def _errors_beside(reading: Reading, contrast: Contrast) -> Iterator[str]:
+    """The error rates of the same two groups: what activation and focus can't tell."""
+    if reading.errors is None:
+        return
+    pair = [group(reading.errors, g.attributes) for g in (contrast.low, contrast.high)]
+    if any(g is None or g.value is None for g in pair):
+        return
+    first, second = (g for g in pair if g is not None)
+    yield (
+        f"{measure_title(reading.errors)} of the two: {numbers.percent(_value(first))} of the "
+        f"{group_phrase(first.attributes, reading.label)}, {numbers.percent(_value(second))} of the "
+        f"{group_phrase(second.attributes, reading.label)}."
+    )
+
+
+def _quality(reading: Reading) -> Iterator[Finding]:
+    """The pictures' own differences, which may be behind the others."""
+    found = [
+        (c, m)
+        for m in reading.family("quality")
+        for a in reading.attributes
+        if "*" not in a and (c := extreme(m, a)) is not None and _value(c.high) > 0
+    ]
+    found.sort(key=lambda f: _value(f[0].low) / _value(f[0].high))
+    if not found:
+        return
+    lines = [
+        f"{measure_title(m)} by {attribute_title(c.attribute)}: {numbers.number(_value(c.low), m.unit)} "
+        f"({group_phrase(c.low.attributes, reading.label)}) to {numbers.number(_value(c.high), m.unit)} "
+        f"({group_phrase(c.high.attributes, reading.label)})."
+        for c, m in found[:MOST]
+    ]
+    names = joined(list(dict.fromkeys(attribute_title(c.attribute) for c, _ in found[:MOST])))
+    yield Finding(
+        topic="Picture quality",
+        level="caution",
+        sentence=f"The pictures themselves differ between the groups of {names}, which by itself can move the rest.",
+        details=tuple(lines),
+    )
+
+
+def _strongest(contrasts: Iterator[Contrast | None]) -> list[Contrast]:
+    return sorted((c for c in contrasts if c is not None), key=lambda c: -c.difference_low)
+
+
+def _value(estimate: GroupEstimate) -> float:
+    return estimate.value or 0.0
+
+
+def _size(estimate: GroupEstimate) -> str:
+    return f"{numbers.plural(estimate.n, 'image')} of {numbers.plural(estimate.subjects, 'subject')}"

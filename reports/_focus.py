@@ -1,0 +1,138 @@
+"""Focus: where in the picture the model found its evidence, by group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from audit.result import MeanMap, Measurement
+from reports import _figures as figures
+from reports import _numbers as numbers
+from reports._document import Block, Picture, Section, Text
+from reports._findings import FOCUS_CAVEAT, OF_THE_LABEL
+from reports._grouped import difference_table, group_tables
+from reports._rates import most_different
+from reports._reading import FOCUS, Reading
+from reports._wording import attribute_title, group_label, joined, shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MOST_DRAWN = 4
+MOST_GROUPS = 12
+MOST_LINES = 48
+
+
+def focus(reading: Reading) -> Section | None:
+    """Mean maps beside their difference to everybody's, then the share of relevance in each region."""
+    mass = reading.focus("relevance_mass")
+    maps = {m.attribute: m for m in reversed(reading.result.mean_maps) if m.target == FOCUS["target"]}
+    if not mass and not maps:
+        return None
+    leading = max(mass, key=lambda m: sum(d.low or 0.0 for d in m.disparities if d.kind == "difference"), default=None)
+    drawn = most_different(reading, leading, MOST_DRAWN) if leading else tuple(maps)[:MOST_DRAWN]
+    sections = [
+        Section(
+            id=f"focus-{place}",
+            title=f"By {attribute_title(attribute)}",
+            blocks=tuple(_blocks(reading, attribute, mass, maps.get(attribute), place, draw=attribute in drawn)),
+        )
+        for place, attribute in enumerate(reading.attributes, 1)
+        if attribute in maps or any(m.groups(attribute) for m in mass)
+    ]
+    return Section(id="focus", title="Focus", blocks=tuple(_intro(reading, mass)), sections=tuple(sections))
+
+
+def _intro(reading: Reading, mass: Sequence[Measurement]) -> Iterator[Block]:
+    methods = list(dict.fromkeys(m.parameters.get("cam", "") for m in mass)) or list(
+        dict.fromkeys(m.cam for m in reading.result.mean_maps)
+    )
+    yield Text(
+        f"A class activation map (method {joined([shown(m) for m in methods])}) shows how much each place of the "
+        "picture speaks for the answer that was given. Relevance mass is the share of the map inside a region; lift "
+        "divides it by the share of the picture that the region covers, so that 1 means no preference. "
+        f"{FOCUS_CAVEAT} Maps of the true class and of right and wrong answers alone, and the other focus measures, "
+        "are in tables/focus.csv."
+    )
+    table = difference_table(reading, (*mass, *reading.focus("lift")), "Differences in focus between groups")
+    if table is not None:
+        yield table
+
+
+def _blocks(
+    reading: Reading, attribute: str, mass: Sequence[Measurement], found: MeanMap | None, place: int, *, draw: bool
+) -> Iterator[Block]:
+    if reading.label in attribute.split("*"):
+        yield Text(OF_THE_LABEL, role="small")
+    if found is not None and draw:
+        picture = _maps(found, f"maps{place}")
+        if picture is not None:
+            yield picture
+    having = [m for m in mass if m.groups(attribute)]
+    if having and draw:
+        yield _regions(reading, having, attribute, f"focus{place}")
+    yield from group_tables(reading, having, attribute, "Relevance mass")
+    yield from group_tables(reading, reading.focus("lift"), attribute, "Lift")
+
+
+def _maps(found: MeanMap, name: str) -> Picture | None:
+    """Mean map of each group and its difference to that of all images of these groups together."""
+    count = int(found.counts.sum())
+    if count == 0:
+        return None
+    cells = found.sums.shape[2] * found.sums.shape[3]
+    everybody = found.sums.sum(axis=(0, 1)) / count
+    pictured = []
+    for place, attributes in enumerate(found.groups[:MOST_GROUPS]):
+        mean: NDArray[np.float64] | None = found.mean(place)
+        if mean is not None:
+            label = f"{group_label(attributes)} ({int(found.counts[place].sum()):,})"
+            pictured.append(figures.GroupMap(label=label, mean=mean * cells, difference=(mean - everybody) * cells))
+    title = f"Mean map by {attribute_title(found.attribute)}"
+    alt = (
+        f"{title}: for each of {len(pictured)} groups the mean class activation map of the {found.target} class, and "
+        "its difference to that of all groups together. The numbers are in the tables of this section."
+    )
+    rest = f" The first {MOST_GROUPS} of {len(found.groups)} groups." if len(found.groups) > MOST_GROUPS else ""
+    size = f"{found.sums.shape[2]} × {found.sums.shape[3]}"
+    caption = (
+        f"{title} (images in brackets): left the mean map, right its difference to all groups together. One square is "
+        f"one of the {size} cells of the network's own map.{rest}"
+    )
+    svg = figures.maps(figures.Named(name=name, title=title, alt=alt), pictured)
+    return Picture(name=name, caption=caption, alt=alt, svg=svg)
+
+
+def _regions(reading: Reading, mass: Sequence[Measurement], attribute: str, name: str) -> Picture:
+    """Relevance mass with intervals, a block a region; the regions that differ most where not all fit."""
+    size = len(mass[0].groups(attribute)) + 1
+    most = max(1, MOST_LINES // size)
+
+    def apart(measurement: Measurement) -> float:
+        gap = measurement.disparity(attribute)
+        return -(gap.low or 0.0) if gap else 0.0
+
+    kept = sorted(mass, key=apart)[:most]
+    rows: list[figures.Dot] = []
+    for measurement in (m for m in mass if m in kept):
+        rows.append(figures.Dot(label=shown(measurement.parameters.get("region", ""))))
+        rows += [
+            figures.Dot(
+                label=group_label(g.attributes),
+                value=g.value,
+                low=g.low,
+                high=g.high,
+                text=numbers.number(g.value, measurement.unit),
+                weak=g.indicative,
+            )
+            for g in measurement.groups(attribute)[: MOST_LINES - 1]
+        ]
+    title = f"Relevance mass by region and {attribute_title(attribute)}"
+    alt = f"{title}, with intervals. The numbers are in the table below."
+    svg = figures.dots(
+        figures.Named(name=name, title=title, alt=alt), rows, percent=True, overall=None, unit="share of the map"
+    )
+    some = f" The {len(kept)} of {len(mass)} regions that differ most." if len(kept) < len(mass) else ""
+    caption = f"{title}: share of the map inside the region, with {reading.level} intervals.{some}"
+    return Picture(name=name, caption=caption, alt=alt, svg=svg)

@@ -1,0 +1,142 @@
+"""Rates by group as plots and tables; differences and ratios; picture quality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audit.result import Measurement
+from reports import _figures as figures
+from reports import _numbers as numbers
+from reports._document import Block, Cell, Column, Picture, Section, Table, Text
+from reports._grouped import difference_table, group_tables, value_cell
+from reports._reading import HEADLINE, Reading
+from reports._wording import attribute_title, group_label, measure_title
+
+MOST_DRAWN = 6
+
+
+def rates(reading: Reading) -> Section:
+    """One block an attribute: wrong answers drawn, all rates and scores in tables."""
+    every = (*reading.family("rates"), *reading.family("scores"))
+    head = [m for m in every if m.measure in HEADLINE]
+    rest = [m for m in every if m.measure not in HEADLINE]
+    leading = reading.errors or next(iter(every), None)
+    if leading is None:
+        return Section(id="rates", title="Rates", blocks=(Text("No rate could be had; see what was skipped."),))
+    drawn = most_different(reading, leading, MOST_DRAWN)
+    sections = [
+        Section(
+            id=f"rates-{place}",
+            title=f"By {attribute_title(attribute)}",
+            blocks=(
+                *([interval_plot(reading, leading, attribute, f"rates{place}")] if attribute in drawn else []),
+                *group_tables(reading, head, attribute, "Rates"),
+                *group_tables(reading, rest, attribute, "Further rates and scores"),
+            ),
+        )
+        for place, attribute in enumerate(reading.attributes, 1)
+    ]
+    level = reading.level
+    intro = f"Each value stands with its {level} interval, which is about subjects, not pictures. " + (
+        "An unbiased rate counts the pictures that got an answer, and the right one."
+        if any(m.measure == "unbiased_rate" for m in every)
+        else ""
+    )
+    return Section(
+        id="rates",
+        title="Rates with intervals",
+        blocks=(Text(intro.strip()), _overall(every)),
+        sections=tuple(sections),
+    )
+
+
+def differences(reading: Reading) -> Section:
+    """Differences and ratios between groups, for rates and scores."""
+    every = (*reading.family("rates"), *reading.family("scores"))
+    table = difference_table(reading, every, "Differences and ratios between groups, rates and scores")
+    text = Text(
+        "Difference: largest minus smallest group. Ratio: smallest over largest. Both are taken over the groups with "
+        "enough subjects; their intervals allow for having looked for the extremes. A ratio of accuracies can hide "
+        "what a ratio of errors shows, so errors are compared."
+    )
+    return Section(
+        id="differences",
+        title="Differences and ratios",
+        blocks=(text, table) if table else (Text("No groups were compared."),),
+    )
+
+
+def quality(reading: Reading) -> Section | None:
+    """The pictures themselves by group: what may be behind the rest."""
+    every = reading.family("quality")
+    if not every:
+        return None
+    blocks: list[Block] = [
+        Text(
+            "Measured on the decoded originals, before they are prepared for the model. Where groups differ here, a "
+            "difference elsewhere may come from the pictures rather than from who is in them."
+        )
+    ]
+    for attribute in reading.attributes:
+        blocks += group_tables(reading, every, attribute, "Picture quality")
+    table = difference_table(reading, every, "Differences in picture quality")
+    return Section(id="quality", title="Picture quality by group", blocks=(*blocks, *([table] if table else [])))
+
+
+def interval_plot(reading: Reading, measurement: Measurement, attribute: str, name: str, title: str = "") -> Picture:
+    """Dots with intervals for the groups of one attribute, and the same in words."""
+    groups = measurement.groups(attribute)[:40]
+    rows = [
+        figures.Dot(
+            label=group_label(g.attributes),
+            value=g.value,
+            low=g.low,
+            high=g.high,
+            text=numbers.number(g.value, measurement.unit),
+            weak=g.indicative,
+        )
+        for g in groups
+    ]
+    title = title or f"{measure_title(measurement)} by {attribute_title(attribute)}"
+    told = "; ".join(f"{r.label}: {r.text}" for r in rows[:12]) + ("; and more" if len(rows) > 12 else "")
+    percent = measurement.unit in ("proportion", "share")
+    svg = figures.dots(
+        figures.Named(name=name, title=title, alt=f"{title}. {told}."),
+        rows,
+        percent=percent,
+        overall=measurement.overall.value,
+        unit=measure_title(measurement),
+    )
+    weak = " Gray and hollow: indicative only." if any(r.weak for r in rows) else ""
+    caption = f"{title}: values with {reading.level} intervals; dashed: all images.{weak}"
+    return Picture(name=name, caption=caption, alt=f"{title}. {told}.", svg=svg)
+
+
+def most_different(reading: Reading, measurement: Measurement, most: int) -> tuple[str, ...]:
+    """The attributes worth a drawing: all when they are few, else those that differ most clearly."""
+    having = [a for a in reading.attributes if measurement.groups(a)]
+
+    def apart(attribute: str) -> float:
+        gap = measurement.disparity(attribute)
+        return gap.low if gap is not None and gap.low is not None else 0.0
+
+    return tuple(sorted(having, key=lambda a: -apart(a))[:most])
+
+
+def _overall(measurements: Sequence[Measurement]) -> Table:
+    return Table(
+        caption="All images together",
+        columns=(
+            Column("Measure"),
+            Column("Value", number=True),
+            Column("Images", number=True),
+            Column("Subjects", number=True),
+        ),
+        rows=tuple(_overall_rows(measurements)),
+    )
+
+
+def _overall_rows(measurements: Sequence[Measurement]) -> Iterator[tuple[Cell, ...]]:
+    for m in measurements:
+        counts = (Cell(numbers.count(m.overall.n)), Cell(numbers.count(m.overall.subjects)))
+        yield (Cell(measure_title(m)), value_cell(m.overall, m.unit), *counts)
