@@ -1,0 +1,225 @@
+"""The arithmetic of focus: a batch of maps, a batch of regions, and where they meet.
+
+All arrays are of one batch of B images on one grid of N cells. Relevance comes as float32, divided by each map's
+largest value (0 where an image has no map); numbers of an image leave as float64 [B], NaN where it does not count.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Relevance is ranked in this many steps up to a map's largest value. A border cell of a small map becomes several cells
+# of the grid, equal but for the rounding of float32: one step makes them equal. Even, so that a half is a step.
+STEPS = 65_534
+
+
+@functools.lru_cache(maxsize=16)
+def resampling(cells: int, wanted: int) -> NDArray[np.float32]:
+    """Matrix [wanted, cells] that brings a line of cells to another number of cells.
+
+    Linear between the cells' centers, edges held; where cells get fewer, the triangle widens with the step, so that
+    no cell is passed over.
+    """
+    centers = (np.arange(wanted) + 0.5) * cells / wanted - 0.5
+    reach = max(1.0, cells / wanted)
+    weights = np.maximum(0.0, 1.0 - np.abs(centers[:, None] - np.arange(cells)) / reach)
+    matrix: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    matrix.setflags(write=False)  # it is shared by every caller
+    return matrix
+
+
+def resample(maps: NDArray[np.float32], grid: tuple[int, int]) -> NDArray[np.float32]:
+    """Maps [B, h, w] on another grid: [B, H, W]."""
+    _, height, width = maps.shape
+    down, across = resampling(height, grid[0]), resampling(width, grid[1])
+    return cast("NDArray[np.float32]", np.matmul(down, np.matmul(maps, across.T)))
+
+
+def scaled(maps: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Maps [B, h, w] divided by their largest value, 0 where there is no map, and which images have one."""
+    largest = maps.max(axis=(1, 2), initial=0.0)  # NaN where a cell is
+    exists = np.isfinite(largest) & (largest > 0)
+    kept = np.where(exists[:, None, None], maps, np.float32(0))
+    small: NDArray[np.float32] = np.divide(kept, np.where(exists, largest, np.float32(1))[:, None, None])
+    return small, exists
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Relevance:
+    """A batch of maps on the regions' grid; what does not depend on a region is worked out once."""
+
+    cells: NDArray[np.float32]  # [B, N]
+    exists: NDArray[np.bool_]  # [B]
+
+    @classmethod
+    def of(cls, maps: NDArray[np.float32], grid: tuple[int, int]) -> Relevance:
+        """Maps [B, h, w] brought to the regions' grid."""
+        small, exists = scaled(maps)
+        return cls(resample(small, grid).reshape(len(maps), grid[0] * grid[1]), exists)
+
+    @functools.cached_property
+    def total(self) -> NDArray[np.float64]:
+        return summed(self.cells)
+
+    @functools.cached_property
+    def squares(self) -> NDArray[np.float64]:
+        return dot(self.cells, self.cells)
+
+    @functools.cached_property
+    def steps(self) -> NDArray[np.uint16]:
+        """Relevance in STEPS steps up to the largest on this grid."""
+        largest = self.cells.max(axis=1, keepdims=True, initial=0.0)
+        height = np.divide(STEPS, largest, out=np.zeros_like(largest), where=largest > 0)
+        return np.asarray(self.cells * height + np.float32(0.5), dtype=np.uint16)
+
+    @functools.cached_property
+    def descending(self) -> NDArray[np.uint16]:
+        return np.sort(self.steps, axis=1, kind="stable")[:, ::-1]  # stable: numpy's radix sort, four times as fast
+
+    @functools.cached_property
+    def peak(self) -> NDArray[np.float32]:
+        """Where the relevance is largest: 1 there, 0 elsewhere."""
+        return _marked(self.steps == STEPS)
+
+    @functools.cached_property
+    def bright(self) -> NDArray[np.float32]:
+        """Where the relevance is at least half of the largest: 1 there, 0 elsewhere."""
+        return _marked(self.steps >= STEPS // 2)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Region:
+    """A batch of masks: the share of each cell that the region covers, 0 where an image has no such region."""
+
+    cells: NDArray[np.float32]  # [B, N]
+    exists: NDArray[np.bool_]  # [B]
+
+    @classmethod
+    def of(cls, masks: NDArray[np.float32]) -> Region:
+        """Masks [B, H, W], NaN where an image lacks the region; an empty one counts as lacking."""
+        cells = masks.reshape(len(masks), masks.shape[1] * masks.shape[2]).copy()
+        covered = summed(cells)
+        exists = np.isfinite(covered) & (covered > 0)
+        cells[~exists] = 0
+        return cls(cells, exists)
+
+    @functools.cached_property
+    def area(self) -> NDArray[np.float64]:
+        """How many cells the region covers."""
+        return summed(self.cells)
+
+    @functools.cached_property
+    def squares(self) -> NDArray[np.float64]:
+        return dot(self.cells, self.cells)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Meeting:
+    """A batch of maps and of one region. Every method gives float64 [B]; the formulas stand with the measures."""
+
+    relevance: Relevance
+    region: Region
+
+    @functools.cached_property
+    def mass(self) -> NDArray[np.float64]:
+        return _share(dot(self.relevance.cells, self.region.cells), self.relevance.total)
+
+    def relevance_mass(self) -> NDArray[np.float64]:
+        return self.mass
+
+    def lift(self) -> NDArray[np.float64]:
+        return _ratio(self.mass * self.region.cells.shape[1], self.region.area)
+
+    def relevance_rank(self) -> NDArray[np.float64]:
+        """As many cells as the region has area, those with the largest relevance first. Cells of equal relevance
+        share what is left for them evenly, so the order of the cells does not matter."""
+        steps, area = self.relevance.steps, self.region.area
+        last = np.clip(np.ceil(area).astype(np.int64) - 1, 0, steps.shape[1] - 1)
+        threshold = np.take_along_axis(self.relevance.descending, last[:, None], axis=1)
+        above, tied = _marked(steps > threshold), _marked(steps == threshold)
+        left = _ratio(area - summed(above), summed(tied))
+        return _share(dot(above, self.region.cells) + left * dot(tied, self.region.cells), area)
+
+    def pointing_game(self) -> NDArray[np.float64]:
+        peak = self.relevance.peak
+        covered = _ratio(dot(peak, self.region.cells), summed(peak))
+        return np.where(np.isnan(covered), np.nan, covered >= 0.5 - 1e-6)
+
+    def region_iou(self) -> NDArray[np.float64]:
+        bright = self.relevance.bright
+        both = dot(bright, self.region.cells)
+        return _share(both, summed(bright) + self.region.area - both)
+
+    def attention_iou(self) -> NDArray[np.float64]:
+        both = _ratio(self.mass, self.region.area)
+        a, r = _ratio(self.relevance.squares, self.relevance.total**2), _ratio(self.region.squares, self.region.area**2)
+        return _share(4 * both, a + r + 2 * both)
+
+    def where_both(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """NaN where an image lacks the map or the region."""
+        return np.where(self.relevance.exists & self.region.exists, values, np.nan)
+
+
+def shares(maps: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Maps [B, h, w] on their own grid, each divided by its sum; NaN where there is no map."""
+    small, exists = scaled(maps)
+    total = small.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
+    p: NDArray[np.float64] = np.divide(small, total, out=np.full(small.shape, np.nan), where=exists[:, None, None])
+    return p
+
+
+def entropy(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Entropy of shares [B, h, w] over that of an even map; NaN for a map of one cell, which is always even."""
+    cells = p.shape[1] * p.shape[2]
+    if cells < 2:
+        return np.full(len(p), np.nan)
+    information = -(p * np.log(np.where(p == 0, 1.0, p))).sum(axis=(1, 2))
+    return np.asarray(np.clip(information / np.log(cells), 0.0, 1.0), dtype=np.float64)
+
+
+def center(p: NDArray[np.float64], *, axis: int) -> NDArray[np.float64]:
+    """Center of mass along the height (axis 1) or the width (axis 2), in shares of that side."""
+    return np.asarray(p.sum(axis=3 - axis) @ _middles(p.shape[axis]), dtype=np.float64)
+
+
+def spread(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Root mean square distance from the center, each axis in shares of its side."""
+    squares = np.zeros(len(p))
+    for axis in (1, 2):
+        away = _middles(p.shape[axis]) - center(p, axis=axis)[:, None]
+        squares += (p.sum(axis=3 - axis) * away**2).sum(axis=1)
+    return np.asarray(np.sqrt(squares), dtype=np.float64)
+
+
+def _middles(cells: int) -> NDArray[np.float64]:
+    return (np.arange(cells) + 0.5) / cells
+
+
+def dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sum over the cells of the products, [B]."""
+    return np.asarray(np.vecdot(a, b), dtype=np.float64)
+
+
+def summed(cells: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sum over the cells, [B]."""
+    return np.asarray(cells.sum(axis=1), dtype=np.float64)
+
+
+def _marked(cells: NDArray[np.bool_]) -> NDArray[np.float32]:
+    return cells.astype(np.float32)
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Part over whole, NaN where there is no whole."""
+    ratio: NDArray[np.float64] = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return ratio
+
+
+def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A ratio that can't leave 0..1 but for the rounding of float32."""
+    return np.asarray(np.clip(_ratio(part, whole), 0.0, 1.0), dtype=np.float64)
