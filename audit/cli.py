@@ -266,7 +266,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _ended_by(trouble: BaseException, args: Sequence[str]) -> ExitStatus:
     """Say in one line what went wrong; the status it ends in."""
-    if isinstance(trouble, click.exceptions.NoArgsIsHelpError):
+    if isinstance(trouble, click.UsageError) and not args:  # the help itself
         click.echo(trouble.format_message(), err=True)
         return ExitStatus.USAGE
     if isinstance(trouble, click.ClickException):

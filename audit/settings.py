@@ -187,9 +187,10 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if name in _KINDS:
             found[name] = _KINDS[name].read(value, variable, text=True)
             continue
-        close = nearest(variable.removeprefix(_PREFIX), [k.upper() for k in _KINDS])
+        close = nearest(name.upper(), [known.upper() for known in _KINDS])
         if close is not None:  # a slip of the pen; anything else is somebody's own variable
-            raise SettingsError("unknown environment variable", value=variable, hint=close)
+            hint = close.replace(" mean ", f" mean {_PREFIX}").replace(" or ", f" or {_PREFIX}")
+            raise SettingsError("unknown environment variable", value=variable, hint=hint)
     return found
 
 
