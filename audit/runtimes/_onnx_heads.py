@@ -58,7 +58,7 @@ def trace(graph: Graph, output: str) -> Route:
             steps.insert(0, node)
             name = sources[0]
         elif node.op_type in ACTIVATIONS:
-            blocked = f"the non-linearity {node.op_type} stands between the pooling and the output {output!r}"
+            blocked = f"the non-linearity {node.op_type} stands before the output {output!r}, with no pooling behind it"
         else:
             blocked = (
                 f"the way to the output {output!r} goes through {node.op_type}, which is no pooling and not linear"

@@ -59,9 +59,14 @@ class Sessions:
         if model is not None:
             folder = str(self._path.parent.resolve())
             options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+        source = model or str(self._path)
         try:
-            session = onnxruntime.InferenceSession(model or str(self._path), options, providers=self._providers)
+            # Its own fallback would say so on the terminal, and could change the device in the middle of a run.
+            session = onnxruntime.InferenceSession(source, options, providers=self._providers, enable_fallback=0)
         except Exception as error:
+            if self._asked == "auto" and CUDA in self._providers:
+                self._providers = [CPU]
+                return self.open(model, optimize=optimize)
             raise ModelError(f"onnxruntime can't open the model ({one_line(error)})", where=self._path) from error
         if self._asked == "cuda" and CUDA not in session.get_providers():
             raise _no_cuda("onnxruntime could not start it and fell back to the CPU")
@@ -89,7 +94,7 @@ def one_line(error: Exception) -> str:
     """What onnxruntime or onnx says, without its codes, file names of its own sources and further lines."""
     text = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
-    text = re.sub(r"\S*/onnxruntime/\S+:\d+ ", "", text).strip()
+    text = re.sub(r"\S*/onnxruntime/\S+:\d+ |Load model from .*? failed: ?", "", text).strip().rstrip(".")
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 

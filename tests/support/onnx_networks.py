@@ -144,3 +144,102 @@ def resnet18(*, seed: int = 0, classes: int = 2) -> onnx.ModelProto:
     x = net.add("Flatten", x, name="/Flatten", axis=1)
     x = net.linear(x, (512, classes), name="/fc/Gemm", out="logits")
     return net.model(("batch", 3, 224, 224), {x: ("batch", classes)})
+
+
+def separable(*, seed: int = 0) -> onnx.ModelProto:
+    """A linear bottleneck with a residual sum, and a depthwise convolution that a 1 x 1 one follows at once."""
+    net = Net(seed=seed)
+    x = net.add("Clip", net.conv("image", (3, 8), 3, name="/stem/Conv"), *_bounds(net, 0, 6), name="/act/Clip")
+    y = net.conv(x, (8, 8), 3, group=8, name="/block/depth/Conv")
+    y = net.conv(y, (8, 8), 1, name="/block/point/Conv")
+    x = net.add("Add", x, y, name="/block/Add")
+    x = net.conv(x, (8, 6), 1, name="/last/Conv")
+    x = net.add("ReduceMean", x, name="/ReduceMean", out="logits", axes=[2, 3], keepdims=0)
+    return net.model(("batch", 3, 16, 16), {x: ("batch", 6)})
+
+
+def spelled_out(function: str, *, seed: int = 0) -> onnx.ModelProto:
+    """A convolution and a non-linearity that exporters write as several operators."""
+    net = Net(seed=seed)
+    x = net.conv("image", (3, 8), 3, name="/conv/Conv")
+    if function == "silu":
+        x = net.add("Mul", x, net.add("Sigmoid", x, name="/act/Sigmoid"), name="/act/Mul")
+    elif function == "mish":
+        gate = net.add("Tanh", net.add("Softplus", x, name="/act/Softplus"), name="/act/Tanh")
+        x = net.add("Mul", x, gate, name="/act/Mul")
+    elif function == "hard_swish":
+        shifted = net.add("Add", x, net.weight(np.float32([3])), name="/act/Add")
+        gate = net.add("Clip", shifted, *_bounds(net, 0, 6), name="/act/Clip")
+        x = net.add("Mul", x, gate, name="/act/Mul")
+        x = net.add("Div", x, net.weight(np.float32([6])), name="/act/Div")
+    elif function == "gelu":
+        gate = net.add("Div", x, net.weight(np.float32(2**0.5).reshape(1)), name="/act/Div")
+        gate = net.add("Add", net.add("Erf", gate, name="/act/Erf"), net.weight(np.float32([1])), name="/act/Add")
+        x = net.add("Mul", x, gate, name="/act/Mul")
+        x = net.add("Mul", x, net.weight(np.float32([0.5])), name="/act/Mul_1")
+    x = net.add("GlobalAveragePool", x, name="/pool/GlobalAveragePool")
+    x = net.linear(net.add("Flatten", x, name="/Flatten"), (8, 2), name="/fc/Gemm", out="logits")
+    return net.model(("batch", 3, 16, 16), {x: ("batch", 2)})
+
+
+def squeeze_and_excitation(*, seed: int = 0) -> onnx.ModelProto:
+    """A map scaled by a gate that is computed from its own mean."""
+    net = Net(seed=seed)
+    x = net.add("Relu", net.conv("image", (3, 8), 3, name="/conv/Conv"), name="/relu/Relu")
+    gate = net.add("GlobalAveragePool", x, name="/se/pool/GlobalAveragePool")
+    gate = net.add("Relu", net.conv(gate, (8, 4), 1, name="/se/fc1/Conv"), name="/se/relu/Relu")
+    gate = net.add("Sigmoid", net.conv(gate, (4, 8), 1, name="/se/fc2/Conv"), name="/se/gate/Sigmoid")
+    x = net.add("Mul", x, gate, name="/se/Mul")
+    x = net.add("GlobalAveragePool", x, name="/pool/GlobalAveragePool")
+    x = net.linear(net.add("Flatten", x, name="/Flatten"), (8, 2), name="/fc/Gemm", out="logits")
+    return net.model(("batch", 3, 16, 16), {x: ("batch", 2)})
+
+
+def channels_last(*, seed: int = 0) -> onnx.ModelProto:
+    """Picture in as [N, h, w, C]; a block works on the last axis between two transpositions, as in ConvNeXt."""
+    net = Net(seed=seed)
+    x = net.add("Transpose", "image", perm=[0, 3, 1, 2], name="/Transpose")
+    x = net.conv(x, (3, 8), 3, name="/stem/Conv")
+    y = net.add("Transpose", x, perm=[0, 2, 3, 1], name="/block/Transpose")
+    y = net.add("MatMul", y, net.weight(net.random.normal(0, 0.4, (8, 10)).astype(np.float32)), name="/block/up/MatMul")
+    y = net.add("Relu", y, name="/block/relu/Relu")
+    y = net.add(
+        "MatMul", y, net.weight(net.random.normal(0, 0.4, (10, 8)).astype(np.float32)), name="/block/down/MatMul"
+    )
+    y = net.add("Transpose", y, perm=[0, 3, 1, 2], name="/block/Transpose_1")
+    x = net.add("Relu", net.add("Add", x, y, name="/block/Add"), name="/relu/Relu")
+    x = net.add("GlobalAveragePool", x, name="/pool/GlobalAveragePool")
+    x = net.linear(net.add("Flatten", x, name="/Flatten"), (8, 2), name="/fc/Gemm", out="logits")
+    return net.model(("batch", 12, 16, 3), {x: ("batch", 2)})
+
+
+def perceptron(*, seed: int = 0) -> onnx.ModelProto:
+    """No convolution: the picture flattened, and two linear layers."""
+    net = Net(seed=seed)
+    x = net.linear(net.add("Flatten", "image", name="/Flatten"), (48, 10), name="/fc1/Gemm")
+    x = net.linear(net.add("Tanh", x, name="/act/Tanh"), (10, 3), name="/fc2/Gemm", out="logits")
+    return net.model(("batch", 3, 4, 4), {x: ("batch", 3)})
+
+
+def quantized(*, seed: int = 0) -> onnx.ModelProto:
+    """int8 by pairs of QuantizeLinear and DequantizeLinear, which onnxruntime fuses with what stands between them."""
+    net = Net(seed=seed)
+
+    def pair(x: str, scale: float, zero: int = 0) -> str:
+        by = net.weight(np.float32(scale)), net.weight(np.uint8(zero))
+        return net.add("DequantizeLinear", net.add("QuantizeLinear", x, *by), *by)
+
+    x, channels = pair("image", 0.03, 128), 3
+    for at in range(3):
+        kernel = net.weight(net.random.integers(-127, 127, (16, channels, 3, 3)).astype(np.int8))
+        kernel = net.add("DequantizeLinear", kernel, net.weight(np.float32(0.003)), net.weight(np.int8(0)))
+        x = net.add("Conv", x, kernel, pads=[1] * 4, kernel_shape=[3, 3], name=f"/conv{at}/Conv")
+        x = pair(net.add("Relu", x, name=f"/relu{at}/Relu"), 0.1)
+        channels = 16
+    x = net.add("GlobalAveragePool", x, name="/pool/GlobalAveragePool")
+    x = net.linear(net.add("Flatten", x, name="/Flatten"), (16, 3), name="/fc/Gemm", out="logits")
+    return net.model(("batch", 3, 16, 16), {x: ("batch", 3)})
+
+
+def _bounds(net: Net, low: float, high: float) -> tuple[str, str]:
+    return net.weight(np.float32(low).reshape(())), net.weight(np.float32(high).reshape(()))

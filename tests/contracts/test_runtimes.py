@@ -1,0 +1,133 @@
+"""What every model format promises, tried with a small network of each that can be built here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audit.errors import ModelError
+from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Model, Request, default_layers, open_model
+
+
+def _onnx(path: Path) -> None:
+    from tests.support import onnx_networks
+
+    onnx_networks.save(onnx_networks.small_cnn(), path)
+
+
+def _torchscript(path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    networks = pytest.importorskip("tests.support.torch_networks")
+    torch.manual_seed(0)
+    torch.jit.trace(networks.Plain().eval(), torch.zeros(1, 3, 16, 16)).save(str(path))
+
+
+BUILDERS: dict[str, Callable[[Path], None]] = {"onnx": _onnx, "torchscript": _torchscript}
+
+
+@pytest.fixture(params=RUNTIMES.names())
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A small network of each format: three classes, pictures of 16 x 16."""
+    if request.param not in BUILDERS:
+        pytest.skip(f"no small network is built for {request.param}")
+    path = tmp_path / f"net{RUNTIMES.get(request.param).suffixes[0]}"
+    BUILDERS[request.param](path)
+    return path
+
+
+def _images(count: int) -> np.ndarray:
+    return np.random.default_rng(3).normal(size=(count, 3, 16, 16)).astype(np.float32)
+
+
+def _everything(model: Model) -> Request:
+    description = model.describe((1, 3, 16, 16))
+    layers = default_layers(description.layers)
+    output = description.outputs[0].name
+    reductions = {layer.name: REDUCTIONS for layer in layers}
+    return Request(output=output, reductions=reductions, cam_layer=description.heads[output].layer)
+
+
+def test_layers_are_named_once_and_in_order(path: Path) -> None:
+    layers = open_model(path).describe((1, 3, 16, 16)).layers
+    names, depths = [layer.name for layer in layers], [layer.depth for layer in layers]
+
+    assert names
+    assert len(set(names)) == len(names)
+    assert depths == sorted(depths)
+    assert 0 < depths[0] <= depths[-1] == 1
+
+
+def test_everything_asked_for_is_given(path: Path) -> None:
+    model = open_model(path)
+    request = _everything(model)
+    model.prepare(request)
+    capture = model.run(_images(5))
+
+    assert capture.outputs.shape == (5, 3)
+    assert capture.outputs.dtype == np.float32
+    assert set(capture.strengths) == {(name, r) for name, rs in request.reductions.items() for r in rs}
+    assert all(v.shape == (5,) and v.dtype == np.float64 for v in capture.strengths.values())
+    assert capture.activation is not None
+    assert capture.activation.dtype == np.float32
+    assert model.guard is not None
+
+
+def test_strengths_are_those_of_the_activation(path: Path) -> None:
+    model = open_model(path)
+    request = _everything(model)
+    model.prepare(request)
+    capture = model.run(_images(4))
+
+    assert capture.activation is not None
+    positive = np.maximum(capture.activation.astype(np.float64), 0)
+    layer = str(request.cam_layer)
+    assert np.allclose(capture.strengths[layer, "mean"], positive.mean(axis=(1, 2, 3)), rtol=1e-5)
+    assert np.allclose(
+        capture.strengths[layer, "mean_of_channel_max"], positive.max(axis=(2, 3)).mean(axis=1), rtol=1e-5
+    )
+    assert np.allclose(
+        capture.strengths[layer, "max_of_channel_mean"], positive.mean(axis=1).max(axis=(1, 2)), rtol=1e-5
+    )
+
+
+def test_the_head_gives_the_logits(path: Path) -> None:
+    model = open_model(path)
+    head = next(iter(model.describe((1, 3, 16, 16)).heads.values()))
+    model.prepare(_everything(model))
+    capture = model.run(_images(4))
+
+    assert capture.activation is not None
+    logits = capture.activation.mean(axis=(2, 3)) @ head.weight.T + head.bias
+    assert np.allclose(logits, capture.outputs, rtol=1e-4, atol=1e-5)
+
+
+def test_outputs_do_not_depend_on_taps_or_batches(path: Path) -> None:
+    model = open_model(path)
+    request = _everything(model)
+    captures: list[Capture] = []
+    for wanted in (Request(output=request.output), request):
+        model.prepare(wanted)
+        captures += [model.run(_images(6)), model.run(_images(6)[:1])]
+
+    for other in captures[1:]:
+        assert np.allclose(other.outputs, captures[0].outputs[: len(other.outputs)], rtol=1e-4, atol=1e-5)
+
+
+def test_an_unknown_layer_is_named(path: Path) -> None:
+    model = open_model(path)
+    output = model.describe((1, 3, 16, 16)).outputs[0].name
+
+    with pytest.raises(ModelError, match="nowhere"):
+        model.prepare(Request(output=output, reductions={"nowhere": ("mean",)}))
+
+
+def test_text_under_the_suffix_is_refused_in_one_line(path: Path) -> None:
+    path.write_text("this is a text file\n")
+    with pytest.raises(ModelError) as caught:
+        open_model(path)
+
+    assert path.name in str(caught.value)
+    assert "\n" not in str(caught.value)

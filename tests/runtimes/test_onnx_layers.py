@@ -1,0 +1,130 @@
+"""Which values of an ONNX graph are layers, and what they are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from audit.runtimes import Description, default_layers, open_model
+from tests.support import onnx_networks as networks
+
+
+def describe(made: onnx.ModelProto, tmp_path: Path) -> Description:
+    model = open_model(networks.save(made, tmp_path / "net.onnx"))
+    shape = model.inputs[0].shape
+    return model.describe((1, *shape[1:]))  # type: ignore[arg-type]
+
+
+def test_a_resnet_has_the_names_its_author_gave(tmp_path: Path) -> None:
+    description = describe(networks.resnet18(), tmp_path)
+    names = [layer.name for layer in description.layers]
+
+    assert names[:3] == ["relu", "layer1.0.relu", "layer1.0.relu_1"]
+    assert names[-1] == "layer4.1.relu_1"
+    assert len(names) == 17
+    assert all(layer.convolution and layer.non_negative and layer.kind == "relu" for layer in description.layers)
+    assert [layer.depth for layer in description.layers] == [(i + 1) / 17 for i in range(17)]
+    assert description.layers[-1].shape == (512, 7, 7)
+    assert description.heads["logits"].layer == "layer4.1.relu_1"
+    assert default_layers(description.layers)[-1].name == "layer4.1.relu_1"
+
+
+def test_linear_blocks_count_behind_their_sum_and_half_a_separable_convolution_does_not(tmp_path: Path) -> None:
+    layers = describe(networks.separable(), tmp_path).layers
+
+    assert [(layer.name, layer.kind, layer.non_negative) for layer in layers] == [
+        ("act", "relu6", True),
+        ("block.add", "conv", False),
+        ("last", "conv", False),
+    ]
+
+
+@pytest.mark.parametrize("function", ["silu", "hard_swish", "gelu", "mish"])
+def test_functions_spelled_out_are_one_layer(function: str, tmp_path: Path) -> None:
+    (layer,) = describe(networks.spelled_out(function), tmp_path).layers
+
+    assert (layer.name, layer.kind, layer.convolution, layer.non_negative) == ("act", function, True, False)
+
+
+def test_a_gate_is_no_layer(tmp_path: Path) -> None:
+    layers = describe(networks.squeeze_and_excitation(), tmp_path).layers
+
+    assert [(layer.name, layer.shape) for layer in layers] == [
+        ("relu", (8, 16, 16)),
+        ("se.relu", (4,)),
+        ("se.mul", (8, 16, 16)),
+    ]
+
+
+def test_a_sigmoid_that_makes_a_picture_is_a_layer(tmp_path: Path) -> None:
+    net = networks.Net()
+    net.add("Sigmoid", net.conv("image", (3, 3), 3), out="picture", name="/end/Sigmoid")
+    description = describe(net.model((1, 3, 8, 8), {"picture": (1, 3, 8, 8)}), tmp_path)
+
+    assert [(layer.name, layer.kind, layer.non_negative) for layer in description.layers] == [("end", "sigmoid", True)]
+    assert description.final == {"picture": "sigmoid"}
+
+
+def test_maps_with_channels_last_are_turned(tmp_path: Path) -> None:
+    layers = describe(networks.channels_last(), tmp_path).layers
+
+    assert [(layer.name, layer.shape) for layer in layers] == [("block.relu", (10, 12, 16)), ("relu", (8, 12, 16))]
+
+
+def test_values_that_are_neither_map_nor_vector_say_why(tmp_path: Path) -> None:
+    net = networks.Net()
+    x = net.add("Reshape", net.conv("image", (3, 4), 3), net.weight(np.array([0, 4, 64])))
+    x = net.add("Relu", net.add("Transpose", x, perm=[0, 2, 1]), name="/mlp/act/Relu")
+    net.add("ReduceMean", x, out="out", axes=[1], keepdims=0)
+    layers = describe(net.model(("b", 3, 8, 8), {"out": ("b", 4)}), tmp_path).layers
+
+    assert [layer.name for layer in layers if layer.reason] == ["mlp.act"]
+    assert "shape [1, 64, 4]" in str(layers[-1].reason)
+    assert [layer.name for layer in default_layers(layers)] == ["conv_0"]
+
+
+def test_what_is_inside_a_branch_is_counted_in_a_note(tmp_path: Path) -> None:
+    net = networks.Net()
+    x = net.conv("image", (3, 4), 3, name="/conv/Conv", out="map")
+    value = onnx.helper.make_tensor_value_info("inner", onnx.TensorProto.FLOAT, None)
+    branch = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["map"], ["inner"])], "branch", [], [value])
+    mean = net.add("ReduceMean", x, keepdims=0)
+    positive = net.add("Greater", mean, net.weight(np.float32(0).reshape(())))
+    x = net.add("If", positive, then_branch=branch, else_branch=branch)
+    net.add("ReduceMean", x, out="out", axes=[2, 3], keepdims=0)
+    description = describe(net.model(("b", 3, 8, 8), {"out": ("b", 4)}), tmp_path)
+
+    assert [layer.kind for layer in description.layers] == ["conv", "if"]
+    assert description.notes == ("2 operators inside branches and loops of the model can't be looked into.",)
+
+
+def test_nameless_nodes_are_called_after_their_weights(tmp_path: Path) -> None:
+    net = networks.Net()
+    kernel = net.weight(net.random.normal(size=(4, 3, 3, 3)), "stem.conv.weight")
+    x = net.add("Conv", "image", kernel, name="", out="12")
+    x = net.add("Relu", x, name="", out="13")
+    x = net.add("Conv", x, net.weight(net.random.normal(size=(2, 4, 3, 3)), "last.weight"), name="", out="14")
+    net.add("GlobalAveragePool", x, name="", out="15")
+    layers = describe(net.model(("b", 3, 8, 8), {"15": ("b", 2, 1, 1)}), tmp_path).layers
+
+    assert [layer.name for layer in layers] == ["stem.conv.relu", "last"]
+
+
+def test_the_newer_exporter_of_torch_keeps_the_path_beside_the_node(tmp_path: Path) -> None:
+    made = networks.small_cnn()
+    for node, module in zip(made.graph.node, ["stem", "stem.act", "body", "body.act"], strict=False):
+        entry = node.metadata_props.add()
+        entry.key, entry.value = "pkg.torch.onnx.name_scopes", repr(["", module, "call_1"])
+        node.name = f"node_{module}"
+
+    assert [layer.name for layer in describe(made, tmp_path).layers] == ["stem.act", "body.act"]
+
+
+def test_names_are_unique(tmp_path: Path) -> None:
+    made = networks.small_cnn()
+    made.graph.node[1].name, made.graph.node[3].name = "act", "/act/Relu"
+
+    assert [layer.name for layer in describe(made, tmp_path).layers] == ["act", "act_2"]
