@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from audit.result import AuditResult, Measurement
 
 _WIDEST = 80
+_HEADLINES = 4
 _COLORS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "not judged": "yellow"}
 
 
@@ -86,7 +87,7 @@ def progress_line(done: int, total: int, since: int, seconds: float) -> str:
     return line
 
 
-def summary(result: AuditResult, verdict: Verdict | None, headlines: Iterable[str], paths: Sequence[Path]) -> None:
+def summary(result: AuditResult, verdict: Verdict | None, headlines: Sequence[str], paths: Sequence[Path]) -> None:
     """What was assumed, how often the model is wrong, what stands out, the verdict, and where the report is."""
     chance = verdict is not None and verdict.reason == "chance"
     for number, note in enumerate(result.notes):
@@ -98,8 +99,10 @@ def summary(result: AuditResult, verdict: Verdict | None, headlines: Iterable[st
             say(f"{found.title}: {_with_interval(found, result)}")
     if result.probe.get("unreadable"):
         say(f"{result.probe['unreadable']:,} pictures could not be read", fg="yellow")
-    for sentence in () if chance else headlines:
+    for sentence in () if chance else headlines[:_HEADLINES]:
         say(f"- {sentence}", indent="  ")
+    if not chance and len(headlines) > _HEADLINES:
+        say(f"- and {len(headlines) - _HEADLINES} more, in the report")
     if verdict is not None and (verdict.rules or verdict.reason):
         say_verdict(verdict)
     say_paths(paths)

@@ -110,7 +110,7 @@ def _audit(
     if json_to:
         click.echo((out / "audit.json").read_text(encoding="utf-8"), nl=False)
     if not quiet:
-        _terminal.summary(result, verdict, _headlines(result), paths)
+        _say_summary(result, verdict, paths)
     return _status(verdict, command)
 
 
@@ -159,7 +159,7 @@ def report(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **f
     if json_to:
         click.echo((run_folder / "audit.json").read_text(encoding="utf-8"), nl=False)
     if not quiet:
-        _terminal.summary(result, verdict, _headlines(result), paths)
+        _say_summary(result, verdict, paths)
     return ExitStatus.OK
 
 
@@ -238,10 +238,10 @@ def _write_reports(
     return reports.write(result, verdict, folder, formats or (*reports.DEFAULT_FORMATS, *(["junit"] if judged else [])))
 
 
-def _headlines(result: AuditResult) -> Sequence[str]:
+def _say_summary(result: AuditResult, verdict: Verdict | None, paths: Sequence[Path]) -> None:
     import reports
 
-    return list(getattr(reports, "headlines", lambda _: ())(result))
+    _terminal.summary(result, verdict, reports.headlines(result), paths)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

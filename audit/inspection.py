@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +97,7 @@ class Inspection:
 
     def text(self) -> str:
         """The same for a person, at most 80 columns but for long names."""
-        return "\n".join(_lines(self))
+        return "\n".join(_wrapped(line) for line in _lines(self))
 
 
 def inspect_model(path: Path, settings: RunSettings, *, probe: Path | None = None) -> Inspection:
@@ -140,11 +142,25 @@ def _inspect(model: Model, settings: RunSettings, probe: Path | None) -> Inspect
         outputs=outputs,
         said=said,
         spec=spec,
-        notes=(*notes, *model.notes, *(description.notes if description else ())),
+        notes=(*notes, *model.notes, *(description.notes if description else ()), *_installation()),
         trouble=trouble,
         description=description,
         trials=tried,
     )
+
+
+def _installation() -> Iterator[str]:
+    """The two wheels of onnxruntime share one import name, and the one installed last wins."""
+    there = {d.name.lower() for d in distributions() if d.name}
+    if {"onnxruntime", "onnxruntime-gpu"} <= there:
+        yield (
+            "onnxruntime and onnxruntime-gpu are both installed and break each other: uninstall both, then install the "
+            "one you want."
+        )
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(line, 80, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False)
 
 
 def _lines(seen: Inspection) -> Iterator[str]:
@@ -163,6 +179,8 @@ def _lines(seen: Inspection) -> Iterator[str]:
 
 def _settings_lines(seen: Inspection) -> Iterator[str]:
     yield "Settings: " + (", ".join(p.name for p in seen.said.sources) or "nothing found beside the model")
+    if seen.said.output:
+        yield f"  output      {seen.said.output}"
     if seen.said.classes:
         shown = seen.said.classes
         yield "  classes     " + ", ".join(shown[:8]) + (f", … ({len(shown)})" if len(shown) > 8 else "")

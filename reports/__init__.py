@@ -90,5 +90,13 @@ def write(
     return write_all(Path(folder), files)
 
 
+def headlines(result: AuditResult) -> tuple[str, ...]:
+    """The clear findings as plain sentences in the report's own words and order: for a terminal."""
+    from reports._findings import findings
+    from reports._reading import Reading
+
+    return tuple(found.sentence for found in findings(Reading(result)) if found.level == "clear")
+
+
 def _content(result: AuditResult, verdict: Verdict | None) -> Content:
     return Content(result, verdict.to_json() if verdict is not None else result.verdict)
