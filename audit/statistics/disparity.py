@@ -115,12 +115,12 @@ class Pairs:
         """First minus second; simultaneous over all pairs, or each by itself."""
         critical = self._simultaneous if together else self._plain
         value = self._i.value - self._j.value
-        below_i, above_i = self._i.margins(critical)
-        below_j, above_j = self._j.margins(critical)
+        low_i, high_i = self._i.limits(critical)
+        low_j, high_j = self._j.limits(critical)
         return Intervals(
             value=value,
-            low=value - _combined(below_i, above_j, self._r),
-            high=value + _combined(above_i, below_j, self._r),
+            low=value - _combined(self._i.value - low_i, high_j - self._j.value, self._r),
+            high=value + _combined(high_i - self._i.value, self._j.value - low_j, self._r),
         )
 
     def ratios(self, *, together: bool = True) -> Intervals:
@@ -160,8 +160,8 @@ class Pairs:
         """0 over positive is 0, between 0 and upper over lower limit; positive over 0 is its inverse; 0 over 0 is
         nothing, between 0 and 1."""
         zero_i, zero_j = self._i.value <= 0, self._j.value <= 0
-        low_i, high_i = _limits(self._i, critical)
-        low_j, high_j = _limits(self._j, critical)
+        low_i, high_i = self._i.limits(critical)
+        low_j, high_j = self._j.limits(critical)
         none, both = zero_i & ~zero_j, zero_i & zero_j
         inverse = zero_j & ~zero_i
         return Intervals(
@@ -192,11 +192,6 @@ def _degrees_of_freedom(i: Sample, j: Sample, shared: Bools) -> Floats:
 
 def _combined(one: Floats, other: Floats, r: Floats) -> Floats:
     return np.asarray(np.sqrt(np.maximum(0.0, one**2 + other**2 - 2 * r * one * other)))
-
-
-def _limits(sample: Sample, critical: Floats) -> tuple[Floats, Floats]:
-    below, above = sample.margins(critical)
-    return sample.value - below, sample.value + above
 
 
 def _exp(x: Floats) -> Floats:

@@ -108,11 +108,11 @@ class Sample(Protocol):
     def spread(self) -> Floats:
         """Variance that enters Welch's degrees of freedom."""
 
-    def margins(self, critical: Floats) -> tuple[Floats, Floats]:
-        """How far the interval at a critical value reaches below and above the value."""
+    def limits(self, critical: Floats) -> tuple[Floats, Floats]:
+        """Both ends of the interval at a critical value."""
 
     def log_margins(self, critical: Floats) -> tuple[Floats, Floats]:
-        """The same on the scale of ln value; NaN where the value is 0."""
+        """How far it reaches below and above the value on the scale of ln value; NaN where the value is 0."""
 
     def take(self, groups: NDArray[Any], measures: NDArray[Any]) -> Self:
         """Some groups of some measures."""
@@ -146,12 +146,11 @@ class Rates:
         moved = (self.size * self.value + 1) / (self.size + 2)  # never 0, also where no event was seen
         return np.asarray(moved * (1 - moved) / self.size)
 
-    def margins(self, critical: Floats) -> tuple[Floats, Floats]:
-        low, high = wilson(self.value, self.size, critical)
-        return self.value - low, high - self.value
+    def limits(self, critical: Floats) -> tuple[Floats, Floats]:
+        return wilson(self.value, self.size, critical)
 
     def log_margins(self, critical: Floats) -> tuple[Floats, Floats]:
-        low, high = wilson(self.value, self.size, critical)
+        low, high = self.limits(critical)
         positive = np.where(self.value > 0, self.value, np.nan)
         return np.log(positive / low), np.log(high / positive)
 
@@ -185,9 +184,9 @@ class Means:
         floored = np.where(evidence, np.fmax(groups.variance, pooled), groups.variance)
         return cls(value=groups.mean, kish=groups.kish, spread=groups.variance, floored=floored)
 
-    def margins(self, critical: Floats) -> tuple[Floats, Floats]:
+    def limits(self, critical: Floats) -> tuple[Floats, Floats]:
         margin = critical * np.sqrt(self.floored)
-        return margin, margin
+        return self.value - margin, self.value + margin
 
     def log_margins(self, critical: Floats) -> tuple[Floats, Floats]:
         margin = divide(critical * np.sqrt(self.floored), self.value)
@@ -201,16 +200,15 @@ class Means:
 def interval(sample: Sample, alpha: float) -> tuple[Floats, Floats]:
     """Low and high for each group by itself, NaN with fewer than two subjects."""
     several = np.where(sample.kish > 1, sample.kish - 1, np.nan)  # K is 1 for one subject only
-    below, above = sample.margins(plain(alpha, several))
-    return sample.value - below, sample.value + above
+    return sample.limits(plain(alpha, several))
 
 
 def wilson(p: Floats, n: Floats, critical: Floats) -> tuple[Floats, Floats]:
     """Wilson's score interval for a proportion p of n: the roots of (p - x)^2 = c^2 x (1 - x) / n."""
     k = critical**2 / n
-    high = (2 * p + k + np.sqrt(k * k + 4 * k * p * (1 - p))) / (2 * (1 + k))
+    high = np.clip((2 * p + k + np.sqrt(k * k + 4 * k * p * (1 - p))) / (2 * (1 + k)), p, 1.0)
     # The product of the roots: no cancellation, so the lower limit of a positive rate is never 0.
-    return p * p / ((1 + k) * high), high
+    return np.minimum(p, p * p / ((1 + k) * high)), high
 
 
 def divide(over: Floats, under: Floats, otherwise: float = np.nan) -> Floats:

@@ -1,0 +1,113 @@
+"""One group: hand-known values, and the slow second implementation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from audit.statistics.estimates import Cells, Groups, wilson
+from tests.support.figures import figures
+from tests.support.slow_statistics import slow, t_quantile
+
+
+def test_no_error_in_fifteen_people_is_not_no_errors() -> None:
+    found, _ = figures(np.zeros(15), ["a"] * 15)
+    (group,) = found.groups("skin")
+
+    assert (group.value, group.low, group.n, group.subjects) == (0.0, 0.0, 15, 15)
+    assert group.high == pytest.approx(0.235, abs=5e-4)
+
+
+def test_fifteen_errors_in_fifteen_people_mirror_it() -> None:
+    found, _ = figures(np.ones(15), ["a"] * 15)
+
+    assert found.overall.high == 1.0
+    assert found.overall.low == pytest.approx(1 - 0.235, abs=5e-4)
+
+
+def test_ten_alike_pictures_of_a_person_are_one_person() -> None:
+    wrong = np.zeros(40)
+    wrong[:12] = 1
+    once, _ = figures(wrong, ["a"] * 40, range(40))
+    tenfold, _ = figures(np.repeat(wrong, 10), ["a"] * 400, np.repeat(range(40), 10))
+
+    assert (tenfold.overall.n, tenfold.overall.subjects) == (400, 40)
+    assert tenfold.overall.low == pytest.approx(once.overall.low)
+    assert tenfold.overall.high == pytest.approx(once.overall.high)
+
+
+def test_independent_pictures_of_a_person_count_each() -> None:
+    rng = np.random.default_rng(1)
+    wrong = rng.random(4000) < 0.3
+    found, _ = figures(wrong, ["a"] * 4000, np.repeat(range(400), 10))
+    p = wrong.mean()
+    low, high = wilson(np.array(p), np.array(4000.0), np.array(1.966))
+
+    assert found.overall.high - found.overall.low == pytest.approx(float(high - low), rel=0.1)  # type: ignore[operator]
+
+
+def test_a_mean_of_single_pictures_is_students_interval() -> None:
+    values = np.random.default_rng(2).normal(5, 1, 50)
+    found, _ = figures(values, ["a"] * 50, proportion=False)
+    margin = t_quantile(0.05, 49) * values.std(ddof=1) / math.sqrt(50)
+
+    assert found.overall.low == pytest.approx(values.mean() - margin)
+    assert found.overall.high == pytest.approx(values.mean() + margin)
+
+
+def test_jackknife_variance_is_that_of_leaving_each_subject_out() -> None:
+    rng = np.random.default_rng(3)
+    subjects = rng.integers(0, 12, 60)
+    values = rng.gamma(2.0, 1.0, 60)
+    groups = Groups.of(Cells(np.zeros(60, dtype=np.int64), subjects, 1), values[:, None], np.ones((60, 1)))
+    left = np.array([values[subjects != s].mean() for s in np.unique(subjects)])
+    share = (len(left) - 1) / len(left)
+    by_hand = share * ((left - values.mean()) ** 2).sum()
+
+    assert groups.variance[0, 0] == pytest.approx(by_hand)
+
+
+def test_few_people_with_most_of_the_pictures_count_as_few() -> None:
+    subjects = np.concatenate([np.zeros(970, dtype=int), np.arange(1, 31)])
+    found, _ = figures(np.zeros(1000), ["a"] * 1000, subjects)
+
+    assert found.overall.subjects == 31
+    assert found.overall.high > 0.9  # type: ignore[operator]
+
+
+def test_one_person_has_a_value_and_no_interval() -> None:
+    found, _ = figures([0, 1, 1, 1], ["a"] * 4, ["ann"] * 4)
+
+    assert (found.overall.value, found.overall.low, found.overall.high) == (0.75, None, None)
+
+
+def test_the_limits_of_wilson_are_the_roots_of_the_score_equation() -> None:
+    p, n, c = np.array([0.0, 0.01, 0.4, 1.0]), np.array([20.0, 300.0, 7.5, 31.0]), np.array([2.1, 40.0, 2.4, 1.9])
+    for x in wilson(p, n, c):
+        np.testing.assert_allclose((p - x) ** 2, c**2 * x * (1 - x) / n, atol=1e-14)
+
+
+def test_a_positive_rate_never_has_a_lower_limit_of_zero() -> None:
+    low, high = wilson(np.array(1e-3), np.array(5.0), np.array(1e7))
+
+    assert 0 < low < high <= 1
+
+
+@pytest.mark.parametrize("proportion", [True, False], ids=["proportion", "mean"])
+@pytest.mark.parametrize("seed", range(6))
+def test_groups_agree_with_the_slow_implementation(proportion: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    subjects = np.repeat(np.arange(150), rng.integers(1, 9, 150))
+    groups = np.array(["a", "b", "c", None], dtype=object)[rng.choice(4, 150, p=[0.5, 0.3, 0.1, 0.1])[subjects]]
+    risk = rng.beta(0.5, 2.0, 150)[subjects]
+    values = np.where(rng.random(len(risk)) < risk, 1.0, 0.0) if proportion else np.exp(risk + rng.normal(size=len(risk)))
+    values[rng.random(len(values)) < 0.1] = np.nan
+    found, _ = figures(values, groups, subjects, proportion=proportion)
+    expected = slow(values, groups, subjects, proportion=proportion).groups
+
+    for group in found.groups("skin"):
+        want = expected[group.attributes["skin"]]
+        assert (group.n, group.subjects) == (want.n, want.subjects)
+        assert (group.value, group.low, group.high) == pytest.approx((want.value, want.low, want.high), rel=1e-9)
