@@ -100,7 +100,9 @@ def test_people_in_both_groups_make_the_difference_sharper() -> None:
     risk = np.repeat(rng.beta(0.5, 0.5, 120), 10)
     values = (rng.random(1200) < risk).astype(float)
     crossed, _ = figures(values, ["a", "b"] * 600, np.repeat(range(120), 10))
-    unrelated, _ = figures(values, ["a", "b"] * 600, [f"{s}{g}" for s, g in zip(np.repeat(range(120), 10), "ab" * 600)])
+    unrelated, _ = figures(
+        values, ["a", "b"] * 600, [f"{s}{g}" for s, g in zip(np.repeat(range(120), 10), "ab" * 600, strict=True)]
+    )
 
     assert crossed.disparity("skin").value == unrelated.disparity("skin").value
     assert crossed.disparity("skin").high < 0.6 * unrelated.disparity("skin").high

@@ -102,7 +102,9 @@ def test_groups_agree_with_the_slow_implementation(proportion: bool, seed: int) 
     subjects = np.repeat(np.arange(150), rng.integers(1, 9, 150))
     groups = np.array(["a", "b", "c", None], dtype=object)[rng.choice(4, 150, p=[0.5, 0.3, 0.1, 0.1])[subjects]]
     risk = rng.beta(0.5, 2.0, 150)[subjects]
-    values = np.where(rng.random(len(risk)) < risk, 1.0, 0.0) if proportion else np.exp(risk + rng.normal(size=len(risk)))
+    values = (
+        np.where(rng.random(len(risk)) < risk, 1.0, 0.0) if proportion else np.exp(risk + rng.normal(size=len(risk)))
+    )
     values[rng.random(len(values)) < 0.1] = np.nan
     found, _ = figures(values, groups, subjects, proportion=proportion)
     expected = slow(values, groups, subjects, proportion=proportion).groups

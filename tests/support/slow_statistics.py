@@ -59,7 +59,7 @@ def slow(
     critical: Critical = range_quantile,
 ) -> Slow:
     stats = {g: _Group(g, values, groups, subjects) for g in dict.fromkeys(groups)}
-    evidence = [s for g, s in stats.items() if g is not None and s.S >= max(min_subjects, 2)]
+    evidence = [s for g, s in stats.items() if g is not None and not s.S < max(min_subjects, 2)]
     for s in stats.values():
         s.settle(evidence if s in evidence else [], proportion, non_negative)
     rows = {}

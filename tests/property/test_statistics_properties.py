@@ -1,0 +1,111 @@
+"""What must hold for any probe set: doubling, reordering and renaming change nothing; intervals hold their value."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audit.result import Measurement
+from tests.support.figures import figures
+
+FIGURE = ("value", "low", "high")
+
+
+@st.composite
+def sets(draw: st.DrawFn) -> tuple[np.ndarray, list[str | None], list[int], bool]:
+    """Values (0 or 1, or any), groups and subjects of a small probe set; some values don't count."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    people = draw(st.integers(2, 30))
+    subjects = np.repeat(np.arange(people), rng.integers(1, draw(st.integers(2, 12)), people))
+    names: list[str | None] = ["a", "b", "c", "d", None][: draw(st.integers(1, 5))]
+    of_person = draw(st.booleans())
+    codes = rng.integers(0, len(names), people)[subjects] if of_person else rng.integers(0, len(names), len(subjects))
+    proportion = draw(st.booleans())
+    rate = draw(st.sampled_from([0.0, 0.05, 0.5, 1.0]))
+    values = (rng.random(len(subjects)) < rate).astype(float) if proportion else rng.gamma(0.7, 2.0, len(subjects))
+    values[rng.random(len(subjects)) < draw(st.sampled_from([0.0, 0.3]))] = np.nan
+    return values, [names[c] for c in codes], subjects.tolist(), proportion
+
+
+def all_figures(found: Measurement) -> list[float | None]:
+    rows = [found.overall, *found.by_group, *found.disparities]
+    flat = [getattr(row, name) for row in rows for name in FIGURE]
+    for p in found.pairs:
+        flat += [p.difference, p.difference_low, p.difference_high, p.ratio, p.ratio_low, p.ratio_high]
+    return flat
+
+
+def same(one: Measurement, other: Measurement) -> bool:
+    a, b = all_figures(one), all_figures(other)
+    return len(a) == len(b) and all(
+        x is y if x is None or y is None else x == pytest.approx(y, rel=1e-7, abs=1e-9)
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def run(values: np.ndarray, groups: list[str | None], subjects: list[int], proportion: bool) -> Measurement:
+    return figures(values, groups, subjects, proportion=proportion, min_subjects=3)[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(sets())
+def test_doubling_every_picture_changes_no_figure(probe) -> None:  # type: ignore[no-untyped-def]
+    values, groups, subjects, proportion = probe
+    doubled = run(np.tile(values, 2), groups * 2, subjects * 2, proportion)
+
+    assert same(run(*probe), doubled)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sets(), st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_changes_no_figure(probe, random) -> None:  # type: ignore[no-untyped-def]
+    values, groups, subjects, proportion = probe
+    order = list(range(len(values)))
+    random.shuffle(order)
+    shuffled = run(values[order], [groups[i] for i in order], [subjects[i] for i in order], proportion)
+
+    assert same(run(*probe), shuffled)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sets())
+def test_the_names_of_groups_and_people_change_no_gap(probe) -> None:  # type: ignore[no-untyped-def]
+    values, groups, subjects, proportion = probe
+    new = {"a": "z", "b": "y", "c": "x", "d": "w", None: None}
+    renamed = run(values, [new[g] for g in groups], [-s for s in subjects], proportion)
+    before = run(*probe)
+    gaps = [(d.kind, d.value, d.low, d.high) for d in before.disparities]
+
+    assert [(d.kind, d.value, d.low, d.high) for d in renamed.disparities] == [
+        tuple(pytest.approx(x, rel=1e-7, abs=1e-9) if isinstance(x, float) else x for x in gap) for gap in gaps
+    ]
+    assert {new[g.attributes["skin"]]: pytest.approx(g.high) for g in before.by_group} == {
+        g.attributes["skin"]: g.high for g in renamed.by_group
+    }
+
+
+@settings(max_examples=100, deadline=None)
+@given(sets())
+def test_every_interval_holds_its_value(probe) -> None:  # type: ignore[no-untyped-def]
+    found = run(*probe)
+
+    for row in (found.overall, *found.by_group, *found.disparities):
+        if row.value is not None and row.low is not None:
+            assert row.low <= row.value + 1e-12
+            assert row.value <= row.high + 1e-12
+    for gap in found.disparities:
+        if not gap.descriptive:
+            assert gap.low >= 0
+            assert gap.kind == "difference" or gap.high <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(sets())
+def test_rates_stay_between_zero_and_one(probe) -> None:  # type: ignore[no-untyped-def]
+    values, groups, subjects, proportion = probe
+    found = run((values > 0.5) * 1.0 if not proportion else values, groups, subjects, proportion=True)
+
+    for row in (found.overall, *found.by_group, *found.disparities):
+        assert all(0 <= x <= 1 for x in (row.low, row.high) if x is not None)
