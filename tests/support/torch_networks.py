@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 
 class Plain(nn.Module):
@@ -208,6 +209,20 @@ class FixedBatch(nn.Module):
         return self.fc(torch.relu(self.conv(x)).mean([2, 3]).view(self.batch, 4))
 
 
+class Talking(nn.Module):
+    """Prints and warns whenever it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        print("here is what I think:", x.sum())
+        warnings.warn("and I may be wrong")  # noqa: B028 TorchScript knows no stacklevel
+        return self.fc(torch.relu(self.conv(x)).mean([2, 3]))
+
+
 def resnet18(classes: int = 2) -> nn.Module:
     """The size and shape of a ResNet-18."""
     return Residual((64, 128, 256, 512), depth=2, classes=classes, stem=7)
@@ -230,19 +245,55 @@ def build(network: nn.Module, seed: int = 0) -> nn.Module:
     return network.eval()
 
 
-def save(network: nn.Module, path: Path, how: str = "scripted", size: int = 24) -> Path:
+def save(
+    network: nn.Module, path: Path, how: str = "scripted", *, size: int = 24, extra: dict[str, str] | None = None
+) -> Path:
     """Write `network` as a TorchScript file: "scripted", "traced" or "frozen" (scripted, then frozen)."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         if how == "traced":
-            module = torch.jit.trace(network, torch.zeros(2, 3, size, size), strict=False, check_trace=False)
+            example = torch.zeros(2, 3, size, size, dtype=next(network.parameters()).dtype)
+            module = torch.jit.trace(network, example, strict=False, check_trace=False)
         else:
             module = torch.jit.script(network)
         if how == "frozen":
             module = torch.jit.freeze(module)
-        torch.jit.save(module, str(path))
+        torch.jit.save(module, str(path), _extra_files=extra or {})
     return path
 
 
 def noise(batch: int, size: int = 24, seed: int = 1) -> Tensor:
     return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+class Watch(TorchFunctionMode):
+    """Sees every ReLU and SiLU of an eager network as it runs, in order: the oracle for taps.
+
+    `seen` holds copies of what they give. With `leaf`, the value of that number is cut off and stands in `cut`, so
+    that autograd gives the gradient with respect to it.
+    """
+
+    def __init__(self, leaf: int | None = None) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+        self._leaf = leaf
+        self.cut: Tensor | None = None
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func.__name__.rstrip("_") not in {"relu", "silu"}:
+            return result
+        self.seen.append(result.detach().clone())
+        if len(self.seen) - 1 != self._leaf:
+            return result
+        self.cut = result.detach().clone().requires_grad_(True)
+        return self.cut.clone()
+
+
+def watch(network: nn.Module, images: Tensor, leaf: int | None = None) -> tuple[Any, Watch]:
+    """What an eager network returns, and what was seen inside."""
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    with Watch(leaf) as seen:
+        returned = network(images)
+    return returned, seen
