@@ -126,46 +126,19 @@ def train(data: TrainingSet) -> Network:
 
 def to_onnx(network: Network) -> onnx.ModelProto:
     """The network as an ONNX graph, operator for operator, with a free batch size."""
-    nodes, weights, value = [], [], "image"
-
-    def constant(name: str, tensor: torch.Tensor) -> str:
-        weights.append(numpy_helper.from_array(tensor.detach().numpy(), name))
-        return name
-
-    for number, (conv, norm, _) in enumerate(network.features):
-        here = f"/features/{number}"
-        names = [f"{here}/{part}_output_0" for part in ("conv/Conv", "norm/BatchNormalization", "act/Relu")]
-        kernel = constant(f"features.{number}.conv.weight", conv.weight)
-        scales = [
-            constant(f"features.{number}.norm.{part}", getattr(norm, part))
-            for part in ("weight", "bias", "running_mean", "running_var")
-        ]
-        stride = list(conv.stride)
-        nodes += [
-            helper.make_node(
-                "Conv",
-                [value, kernel],
-                [names[0]],
-                f"{here}/conv/Conv",
-                kernel_shape=[3, 3],
-                strides=stride,
-                pads=[1, 1, 1, 1],
-            ),
-            helper.make_node(
-                "BatchNormalization",
-                [names[0], *scales],
-                [names[1]],
-                f"{here}/norm/BatchNormalization",
-                epsilon=norm.eps,
-            ),
-            helper.make_node("Relu", [names[1]], [names[2]], f"{here}/act/Relu"),
-        ]
-        value = names[2]
-    head = [constant("head.weight", network.head.weight), constant("head.bias", network.head.bias)]
+    weights = [
+        numpy_helper.from_array(tensor.detach().numpy(), name)
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    ]
+    nodes, value = [], "image"
+    for number, block in enumerate(network.features):
+        nodes += _block_nodes(number, block, value)
+        value = nodes[-1].output[0]
     nodes += [
         helper.make_node("GlobalAveragePool", [value], ["/pool/output_0"], "/pool/GlobalAveragePool"),
         helper.make_node("Flatten", ["/pool/output_0"], ["/flatten/output_0"], "/flatten/Flatten", axis=1),
-        helper.make_node("Gemm", ["/flatten/output_0", *head], ["logits"], "/head/Gemm", transB=1),
+        helper.make_node("Gemm", ["/flatten/output_0", "head.weight", "head.bias"], ["logits"], "/head/Gemm", transB=1),
     ]
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, SIDE, SIDE])
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(GENDERS)])
@@ -176,6 +149,25 @@ def to_onnx(network: Network) -> onnx.ModelProto:
     helper.set_model_props(model, {"bias_audit.classes": json.dumps(GENDERS)})
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _block_nodes(number: int, block: nn.Sequential, value: str) -> list[onnx.NodeProto]:
+    """Convolution, batch norm and ReLU of one block, from the tensor `value` on."""
+    here, stored = f"/features/{number}", f"features.{number}"
+    conv, norm, act = (f"{here}/{part}" for part in ("conv/Conv", "norm/BatchNormalization", "act/Relu"))
+    scales = [f"{stored}.norm.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
+    shape = {"kernel_shape": [3, 3], "strides": list(block.conv.stride), "pads": [1, 1, 1, 1]}
+    return [
+        helper.make_node("Conv", [value, f"{stored}.conv.weight"], [f"{conv}_output_0"], conv, **shape),
+        helper.make_node(
+            "BatchNormalization",
+            [f"{conv}_output_0", *scales],
+            [f"{norm}_output_0"],
+            norm,
+            epsilon=block.norm.eps,
+        ),
+        helper.make_node("Relu", [f"{norm}_output_0"], [f"{act}_output_0"], act),
+    ]
 
 
 def to_torchscript(network: Network) -> torch.jit.ScriptModule:
