@@ -129,13 +129,16 @@ def _heads(
     graph: Graph, routes: list[Route], places: list[Place], found: _Found, tolerance: float
 ) -> tuple[dict[str, Head], dict[str, str]]:
     """Heads by output, each checked against the run; for the other outputs why they have none."""
+    import numpy as np
+
     names = {place.tensor: place.name for place in places}
     heads, missing = {}, {}
     for route in routes:
+        source = str(route.source)
         try:
-            weight, bias = compose(graph, route, found.shapes, found.constants)
-            source = str(route.source)
-            _check(weight, bias, found.means[source][0].reshape(-1), found.logits[route.output][0], tolerance)
+            with np.errstate(all="ignore"):  # what is not finite fails the check
+                weight, bias = compose(graph, route, found.shapes, found.constants)
+                _check(weight, bias, found.means[source][0].reshape(-1), found.logits[route.output][0], tolerance)
             heads[route.output] = Head(layer=names[source], weight=weight, bias=bias)
         except NotLinear as reason:
             missing[route.output] = str(reason)

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 OLDEST = 13  # before it, bounds and axes of common operators stand elsewhere and softmax means something else
 
 
+def operator_set(model: ModelProto) -> int | None:
+    """The version of the standard operators that the file asks for."""
+    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None)
+
+
 def lift(model: ModelProto, path: Path) -> tuple[ModelProto, str | None]:
     """The model with its own functions written out, and at least version 13 of the operator set.
 
@@ -23,7 +28,9 @@ def lift(model: ModelProto, path: Path) -> tuple[ModelProto, str | None]:
     import onnx
     from onnx import inliner, version_converter
 
-    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), OLDEST)
+    opset = operator_set(model)
+    if opset is None:
+        return model, "the file does not say which version of the operators it uses"
     try:
         if model.functions:
             model = inliner.inline_local_functions(model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError, UnsafeModel
 
@@ -29,6 +29,8 @@ def read_safely(path: Path) -> ModelProto:
         raise ModelError("not an ONNX model, or cut short", where=path, hint="Export or copy it again") from error
     if not model.ir_version or not model.graph.output or not model.graph.node:
         raise ModelError("not an ONNX model: it holds no network", where=path)
+    if any(isinstance(text, bytes) for text in _texts(model)):
+        raise ModelError("the ONNX file is damaged: it holds names that are no text", where=path)
     for tensor in _tensors(model):
         _check_external(tensor, path)
     _check_domains(model, path)
@@ -71,6 +73,16 @@ def _check_domains(model: ModelProto, path: Path) -> None:
                 where=path,
                 hint="Export the model with standard operators",
             )
+
+
+def _texts(message: Any) -> Iterator[str | bytes]:
+    """Every text of the file but the comments; bytes where it is no UTF-8, which the parser lets through."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING and field.name != "doc_string":
+            yield from (value,) if isinstance(value, str | bytes) else value
+        elif field.type == field.TYPE_MESSAGE:
+            for part in (value,) if hasattr(value, "ListFields") else value:
+                yield from _texts(part)
 
 
 def _nodes(model: ModelProto) -> Iterator[NodeProto]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from audit.runtimes._onnx_graph import TO_FIRST, Place
+from audit.runtimes._onnx_lift import OLDEST, operator_set
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -24,7 +25,7 @@ class Taps:
 
         self._model = ModelProto()
         self._model.CopyFrom(model)
-        self._opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+        self._opset = operator_set(model) or OLDEST
         self._known = {value.name: value for value in model.graph.output}
         self._made: dict[tuple[str, ...], str] = {}
         self._outputs: dict[str, None] = {}

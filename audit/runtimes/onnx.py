@@ -43,7 +43,7 @@ class OnnxModel:
         self.path = path
         self.files = (path, *external_files(file, path))
         self.inputs: tuple[TensorSpec, ...] = (_picture_input(file, path),)
-        self.outputs = _outputs(file)
+        self.outputs = _outputs(file, path)
         self.batch = self.inputs[0].shape[0]
         self.metadata: Mapping[str, str] = {entry.key: entry.value for entry in file.metadata_props}
         self.guard: float | None = None
@@ -239,13 +239,15 @@ def _computes_in_half(model: ModelProto) -> bool:
 
 
 def _spec(value: ValueInfoProto) -> TensorSpec:
-    from onnx import helper
+    from onnx import TensorProto, helper
 
     tensor = value.type.tensor_type
     dims = [d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim]
     # A file may leave the shape open altogether; a picture has four axes.
     shape = tuple(dims) if tensor.HasField("shape") else (None,) * 4
-    return TensorSpec(name=value.name, shape=shape, dtype=helper.tensor_dtype_to_np_dtype(tensor.elem_type).name)
+    known = tensor.elem_type in TensorProto.DataType.values()
+    dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name if known else f"unknown type {tensor.elem_type}"
+    return TensorSpec(name=value.name, shape=shape, dtype=dtype)
 
 
 def _picture_input(file: ModelProto, path: Path) -> TensorSpec:
@@ -276,8 +278,8 @@ def _picture_input(file: ModelProto, path: Path) -> TensorSpec:
     return pictures[0]
 
 
-def _outputs(file: ModelProto) -> tuple[TensorSpec, ...]:
+def _outputs(file: ModelProto, path: Path) -> tuple[TensorSpec, ...]:
     specs = tuple(_spec(value) for value in file.graph.output if value.type.tensor_type.elem_type)
     if not specs:
-        raise ModelError("the model has no output that is a tensor")
+        raise ModelError("the model has no output that is a tensor", where=path)
     return specs

@@ -154,6 +154,22 @@ def test_outputs_come_from_the_untouched_model_when_tapping_changes_them(tmp_pat
     assert f"{model.guard:.1e}" in model.notes[0]
 
 
+def test_integer_activations_are_read_in_their_own_scale(tmp_path: Path) -> None:
+    made = networks.integer_convolutions()
+    images = pictures((4, 3, 16, 16))
+    model = open_model(networks.save(made, tmp_path / "net.onnx"))
+    layers = model.describe((1, 3, 16, 16)).layers
+    model.prepare(Request(output="logits", reductions={"conv0": REDUCTIONS}))
+    capture = model.run(images)
+
+    tensor = "/conv0/Conv_output_0"
+    value = (values_of(made, [tensor], images)[tensor].astype(np.float64) - 100) * np.float32(0.05)
+    assert [layer.name for layer in layers if layer.convolution][:2] == ["conv0", "conv1"]
+    assert model.guard == 0
+    for reduction in REDUCTIONS:
+        assert np.allclose(capture.strengths["conv0", reduction], reduced(value, reduction), rtol=1e-5)
+
+
 def test_without_taps_there_is_nothing_to_guard(tmp_path: Path) -> None:
     made = networks.quantized()
     images = pictures((2, 3, 16, 16))

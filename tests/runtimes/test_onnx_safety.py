@@ -167,6 +167,14 @@ def test_other_files_called_onnx_are_refused_in_one_line(content: bytes, tmp_pat
     assert "\n" not in str(caught.value)
 
 
+def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    data = networks.small_cnn().SerializeToString()
+    (tmp_path / "net.onnx").write_bytes(data.replace(b"/fc/Gemm", b"/fc/\xff\xfe\xfd\xfc"))
+
+    with pytest.raises(ModelError, match="names that are no text"):
+        open_model(tmp_path / "net.onnx")
+
+
 @pytest.mark.parametrize("opset", [9, 17])
 def test_damaged_files_open_or_end_in_one_quiet_line(
     opset: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]

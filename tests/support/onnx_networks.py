@@ -241,5 +241,22 @@ def quantized(*, seed: int = 0) -> onnx.ModelProto:
     return net.model(("batch", 3, 16, 16), {x: ("batch", 3)})
 
 
+def integer_convolutions(*, seed: int = 0) -> onnx.ModelProto:
+    """int8 with convolutions that take and give integers."""
+    net = Net(seed=seed)
+    into, out = (
+        [net.weight(np.float32(scale)), net.weight(np.uint8(zero))] for scale, zero in ((0.03, 128), (0.05, 100))
+    )
+    by = [net.weight(np.float32(0.005)), net.weight(np.int8(0))]
+    x = net.add("QuantizeLinear", "image", *into)
+    for at, channels in enumerate((3, 8)):
+        kernel = net.weight(net.random.integers(-127, 127, (8, channels, 3, 3)).astype(np.int8))
+        given = into if at == 0 else out
+        x = net.add("QLinearConv", x, *given, kernel, *by, *out, pads=[1] * 4, name=f"/conv{at}/Conv")
+    x = net.add("GlobalAveragePool", net.add("DequantizeLinear", x, *out), name="/pool/GlobalAveragePool")
+    x = net.linear(net.add("Flatten", x, name="/Flatten"), (8, 3), name="/fc/Gemm", out="logits")
+    return net.model(("batch", 3, 16, 16), {x: ("batch", 3)})
+
+
 def _bounds(net: Net, low: float, high: float) -> tuple[str, str]:
     return net.weight(np.float32(low).reshape(())), net.weight(np.float32(high).reshape(()))
