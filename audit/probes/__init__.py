@@ -74,6 +74,7 @@ class ProbeSet:
     total: int  # rows before --limit
     notes: tuple[str, ...] = ()  # sentences for the terminal and the report
     region_sources: Any = None  # private to audit.probes
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)  # other files that shape it: name -> SHA-256
 
     def __len__(self) -> int:
         return len(self.table)

@@ -1,0 +1,161 @@
+"""What the columns of a probe set's table are for: path, label, subject, attributes, bands, groupings."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from bisect import bisect_right
+from collections.abc import Mapping
+
+import pandas as pd
+
+from audit.errors import ProbeError, UsageError, nearest
+
+PATHS = ("path", "file", "image", "filename")
+LABELS = ("gender", "label")
+SUBJECTS = ("subject", "identity", "person")
+OTHER_ROLES = ("target", "verdict")
+REGION = "region."
+
+_FEW = 20  # a column with more distinct values is not grouped by unless asked for
+_MANY = 1_000  # nor is one with more than this even then
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A name somebody gave, and where: by a flag, or in the probe folder's own file."""
+
+    name: str
+    where: str
+    by_flag: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Roles:
+    path: str
+    label: str
+    subject: str | None
+
+
+def choose(columns: list[str], label: Asked | None, subject: Asked | None, source: object) -> Roles:
+    """The columns by the names asked for, else by the default ones.
+
+    Raises UsageError (a name that was typed does not exist), ProbeError (the table lacks what it must have).
+    """
+    return Roles(
+        path=_by_default(columns, PATHS, "image", source, "Add a column `path`: each image's file, below the folder"),
+        label=_asked(columns, label, "label", source)
+        if label
+        else _by_default(columns, LABELS, "label", source, "Say which column it is: --label NAME"),
+        subject=_asked(columns, subject, "subject", source)
+        if subject
+        else next((name for name in SUBJECTS if name in columns), None),
+    )
+
+
+def _asked(columns: list[str], asked: Asked, role: str, source: object) -> str:
+    if asked.name in columns:
+        return asked.name
+    error = UsageError if asked.by_flag else ProbeError
+    raise error(
+        f"{source} has no {role} column of this name",
+        value=asked.name,
+        allowed=columns,
+        where=asked.where,
+        hint=nearest(asked.name, columns),
+    )
+
+
+def _by_default(columns: list[str], names: tuple[str, ...], role: str, source: object, hint: str) -> str:
+    found = next((name for name in names if name in columns), None)
+    if found is not None:
+        return found
+    near = next((text for text in (nearest(name, columns) for name in names) if text), None)
+    raise ProbeError(
+        f"the manifest has no {role} column: none is called {' or '.join(names)}; it has {', '.join(columns)}",
+        where=source,
+        hint=f"{near} {hint}" if near else hint,
+    )
+
+
+def band_columns(raw: pd.DataFrame, bands: Mapping[str, tuple[float, ...]], where: object) -> pd.DataFrame:
+    """The table with numbers replaced by their bands: edges 0, 18, 30 give "0-17", "18-29" and "30+".
+
+    Raises UsageError (no such column), ProbeError (a cell that is no number, or lies under the first edge).
+    """
+    columns = {}
+    for name, edges in bands.items():
+        if name not in raw:
+            known = [str(column) for column in raw.columns]
+            raise UsageError(
+                "no such column to cut into bands", value=name, allowed=known, where="--band", hint=nearest(name, known)
+            )
+        words = _band_names(edges)
+        columns[name] = [
+            None if cell is None else words[_band(cell, edges, f"{where}, row {row}, column {name}")]
+            for row, cell in enumerate(raw[name], start=1)
+        ]
+    return raw.assign(**{name: pd.Series(cells, index=raw.index, dtype=object) for name, cells in columns.items()})
+
+
+def _band(cell: str, edges: tuple[float, ...], where: str) -> int:
+    try:
+        number = float(cell)
+    except ValueError:
+        number = float("nan")
+    if not edges[0] <= number < float("inf"):
+        raise ProbeError(
+            "this value can't be put in a band", value=cell, allowed=f"a number from {edges[0]:g} on", where=where
+        )
+    return bisect_right(edges, number) - 1
+
+
+def _band_names(edges: tuple[float, ...]) -> list[str]:
+    """Bands of whole edges are "18-29", as years and counts are read; of others, "0.5 to under 1"."""
+    whole = all(edge.is_integer() for edge in edges)
+    names = []
+    for low, high in itertools.pairwise(edges):
+        if not whole:
+            names.append(f"{low:g} to under {high:g}")
+        else:
+            names.append(f"{low:.0f}-{high - 1:.0f}" if high - low > 1 else f"{low:.0f}")
+    return [*names, f"{edges[-1]:.0f}+" if whole else f"{edges[-1]:g}+"]
+
+
+def groupings(raw: pd.DataFrame, roles: Roles, asked: tuple[str, ...], where: str) -> tuple[tuple[str, ...], ...]:
+    """Tuples of attribute names to group by; the label alone comes first.
+
+    Asked for: those, with `a*b` an intersection. Else every other column with 2 to 20 distinct values.
+    """
+    columns = [str(column) for column in raw.columns]
+    if asked:
+        found = [_parse(text, columns, where) for text in asked]
+    else:
+        taken = {roles.label, roles.subject, *PATHS, *OTHER_ROLES}
+        others = [c for c in columns if c not in taken and not c.startswith(REGION)]
+        found = [(c,) for c in others if 2 <= raw[c].nunique() <= _FEW]
+    chosen = tuple(dict.fromkeys([(roles.label,), *found]))
+    for group in chosen:
+        count = len(raw[list(group)].dropna().drop_duplicates())
+        if count > _MANY:
+            raise UsageError(
+                f"{'*'.join(group)} makes {count:,} groups",
+                allowed=f"at most {_MANY:,}",
+                where=where if group != (roles.label,) else "the label column",
+                hint=f"Cut a number into bands: --band {group[-1]}=0,18,30,45,60",
+            )
+    return chosen
+
+
+def _parse(text: str, columns: list[str], where: str) -> tuple[str, ...]:
+    if text in columns:
+        return (text,)
+    names = tuple(part.strip() for part in text.split("*"))
+    for name in names:
+        if name not in columns:
+            raise UsageError(
+                "no such column to group by", value=name, allowed=columns, where=where, hint=nearest(name, columns)
+            )
+    if len(set(names)) < len(names):
+        raise UsageError("an intersection names a column twice", value=text, where=where)
+    return names

@@ -1,0 +1,130 @@
+"""Batches in order, decoded ahead of the model in threads."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.inputs import InputSpec
+from audit.measures import QUALITY
+from audit.probes import GRID, Batch, ProbeSet
+from audit.probes._geometry import Placement, place
+from audit.probes._images import Preprocess, Unreadable, decode, quiet_pillow, read_bytes
+from audit.probes._quality import quality
+
+_AHEAD = 2  # batches that are decoded while the model works on one
+
+
+@dataclasses.dataclass(slots=True)
+class _Open:
+    """A batch that threads are filling, each image into its own place."""
+
+    rows: NDArray[np.int64]
+    images: NDArray[Any]
+    quality: NDArray[np.float64]  # [B, 4]
+    regions: dict[str, NDArray[np.float32]]
+    sha256: list[str | None]
+    reasons: list[str | None]
+    done: list[Future[None]] = dataclasses.field(default_factory=list)
+
+
+def stream(
+    probe: ProbeSet,
+    spec: InputSpec,
+    rows: NDArray[np.int64],
+    *,
+    batch_size: int,
+    workers: int,
+    regions: tuple[str, ...] = (),
+) -> Iterator[Batch]:
+    """See `audit.probes.batches`. Closing the iterator early waits for the few pictures being decoded just then."""
+    quiet_pillow()
+    reader = _Reader(probe, spec, regions)
+    pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="decode")
+    ahead: deque[_Open] = deque()
+    try:
+        for start in range(0, len(rows), batch_size):
+            ahead.append(reader.start(pool, rows[start : start + batch_size]))
+            if len(ahead) > _AHEAD:
+                yield _finish(ahead.popleft())
+        while ahead:
+            yield _finish(ahead.popleft())
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Reader:
+    """What every image of a stream has in common."""
+
+    def __init__(self, probe: ProbeSet, spec: InputSpec, regions: tuple[str, ...]) -> None:
+        self._folder = probe.folder
+        self._paths = probe.table["path"].to_numpy()
+        self._spec = spec
+        self._preprocess = Preprocess(spec)
+        self._grid = (min(GRID, spec.size[0]), min(GRID, spec.size[1]))
+        self._regions = {name: probe.region_sources[name] for name in regions}
+
+    def start(self, pool: ThreadPoolExecutor, rows: NDArray[np.int64]) -> _Open:
+        count = len(rows)
+        batch = _Open(
+            rows=rows,
+            images=np.empty(self._spec.shape(count), dtype=self._spec.dtype),
+            quality=np.empty((count, len(QUALITY))),
+            regions={name: np.full((count, *self._grid), np.nan, dtype=np.float32) for name in self._regions},
+            sha256=[None] * count,
+            reasons=[None] * count,
+        )
+        batch.done.extend(pool.submit(self._fill, batch, place) for place in range(count))
+        return batch
+
+    def _fill(self, batch: _Open, at: int) -> None:
+        row = int(batch.rows[at])
+        try:
+            data = read_bytes(self._folder / self._paths[row])
+            batch.sha256[at] = hashlib.sha256(data).hexdigest()
+            image = decode(data)
+        except Unreadable as error:
+            batch.reasons[at] = str(error)
+            return
+        placement = place(image.size, self._spec)
+        self._preprocess(image, placement, batch.images[at])
+        batch.quality[at] = quality(image)
+        self._cover(batch, at, row, placement)
+
+    def _cover(self, batch: _Open, at: int, row: int, placement: Placement) -> None:
+        if not self._regions:
+            return
+        view = placement.view(self._grid)
+        for name, source in self._regions.items():
+            shape = source.shape(row)
+            shares = shape.shares(view) if shape is not None else None
+            if shares is not None:
+                batch.regions[name][at] = shares
+
+
+def _finish(batch: _Open) -> Batch:
+    for done in batch.done:
+        done.result()
+    readable = np.array([reason is None for reason in batch.reasons], dtype=bool)
+    every = bool(readable.all())  # then nothing needs copying
+    keep: Any = slice(None) if every else readable
+    return Batch(
+        rows=batch.rows[keep],
+        images=batch.images[keep],
+        sha256=tuple(s for s, fine in zip(batch.sha256, readable, strict=True) if fine and s is not None),
+        quality={name: batch.quality[keep, column] for column, name in enumerate(QUALITY)},
+        regions={name: shares[keep] for name, shares in batch.regions.items()},
+        unreadable=tuple((int(row), r) for row, r in zip(batch.rows, batch.reasons, strict=True) if r is not None),
+        unreadable_sha256={
+            int(row): s
+            for row, s, fine in zip(batch.rows, batch.sha256, readable, strict=True)
+            if not fine and s is not None
+        },
+    )
