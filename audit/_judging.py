@@ -269,7 +269,13 @@ def _settled_by(rule: Rule, evidence: Sequence[Evidence]) -> tuple[int | None, s
     whom = (
         f" in the group {_group(hardest.worst)}" if rule.kind == "value" and hardest.worst else " of the same make-up"
     )
-    return needed, f"about {needed:,} subjects{whom} would settle it (now {hardest.subjects:,})"
+    return needed, f"about {_rounded_up(needed):,} subjects{whom} would settle it (now {hardest.subjects:,})"
+
+
+def _rounded_up(count: int) -> int:
+    """To two digits: more would promise what the formula can't keep."""
+    step: int = 10 ** max(len(str(count)) - 2, 0)
+    return -(-count // step) * step
 
 
 def _what(rule: Rule, result: AuditResult, measurement: Measurement, seen: Evidence, attribute: str | None) -> str:

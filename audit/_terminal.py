@@ -25,9 +25,9 @@ _COLORS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "not judged
 def say(text: str = "", *, indent: str = "", **style: object) -> None:
     """A paragraph on standard error, wrapped to the terminal, without color where nobody would see it."""
     width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
-    wrapped = textwrap.fill(
-        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, initial_indent=""
-    )
+    kept = text.replace(" %", "\xa0%")  # "95 %" stays on one line
+    wrapped = textwrap.fill(kept, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    wrapped = wrapped.replace("\xa0%", " %")
     click.echo(click.style(wrapped, **style), err=True, color=_color())  # type: ignore[arg-type]
 
 

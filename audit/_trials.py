@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,8 +163,9 @@ def as_toml(found: tuple[Trial, ...], model: Path, *, several_outputs: bool) -> 
     best = found[0]
     lines = [f"# {model.name}, tried on {best.pictures} pictures; right, best first:"]
     lines += [f"#   {t.right:2d} of {t.pictures}  {_way(t, several_outputs=several_outputs)}" for t in found[:12]]
-    if len(found) > 1 and best.right - found[1].right <= 2:
-        lines.append("# The best are about equal: ask who trained the model, or look at more pictures.")
+    alike = _alike(found)
+    if alike > 1:
+        lines.append(f"# {best.pictures} pictures can't tell the first {alike} apart: ask who trained the model.")
     lines += [f"# Save it as {settings_file(model).name} beside the model.", "[model]", 'task = "classification"']
     if several_outputs:
         lines.append(f"output = {_text(best.output)}")
@@ -175,6 +177,14 @@ def as_toml(found: tuple[Trial, ...], model: Path, *, several_outputs: bool) -> 
     if spec.margin:
         lines += [f"margin = {spec.margin!r}", f"fill = {list(spec.fill)}"]
     return "\n".join(lines) + "\n"
+
+
+def _alike(found: tuple[Trial, ...]) -> int:
+    """How many are within the chance of the draw of the best: two standard errors of its share."""
+    best = found[0]
+    share = best.right / best.pictures
+    margin = 2 * math.sqrt(best.pictures * share * (1 - share))
+    return sum(trial.right >= best.right - margin for trial in found)
 
 
 def _way(trial: Trial, *, several_outputs: bool) -> str:

@@ -123,6 +123,7 @@ def gate(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **fla
 
     RUN is the folder of an audit. Prints the verdict and writes junit.xml and summary.md; audit.json is never touched.
     """
+    import reports
     from audit.gate import judge, read_policy
     from audit.records import read_run
 
@@ -132,7 +133,7 @@ def gate(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **fla
     policy = read_policy(flags["policy"])
     result = read_run(run_folder)
     verdict = judge(result, policy)
-    paths = _write_reports(result, verdict, out, ("junit", "md"))
+    paths = reports.write(result, verdict, out, ["junit", "md"])
     if json_to:
         click.echo(json.dumps(verdict.to_json(), indent=2, ensure_ascii=False))
     if not quiet:
@@ -232,10 +233,12 @@ def _status(verdict: Verdict | None, command: CommandSettings) -> ExitStatus:
 def _write_reports(
     result: AuditResult, verdict: Verdict | None, folder: Path, formats: Sequence[str]
 ) -> tuple[Path, ...]:
+    """The reports asked for and the tables; the record is in its folder already."""
     import reports
 
     judged = verdict is not None and bool(verdict.rules)
-    return reports.write(result, verdict, folder, formats or (*reports.DEFAULT_FORMATS, *(["junit"] if judged else [])))
+    wanted = formats or (*reports.DEFAULT_FORMATS, *(["junit"] if judged else []))
+    return reports.write(result, verdict, folder, [*(name for name in wanted if name != "json"), "csv"])
 
 
 def _say_summary(result: AuditResult, verdict: Verdict | None, paths: Sequence[Path]) -> None:

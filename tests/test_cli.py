@@ -165,9 +165,16 @@ def test_chance_ends_in_4_and_comes_first(ran: Ran, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    ("policy", "formats"), [([], ("html", "pdf", "md")), (["--policy", "policy.toml"], ("html", "pdf", "md", "junit"))]
+    ("policy", "formats"),
+    [
+        ([], ("html", "pdf", "md", "csv")),
+        (["--policy", "policy.toml"], ("html", "pdf", "md", "junit", "csv")),
+        (["--formats", "json,html"], ("html", "csv")),
+    ],
 )
-def test_junit_is_written_where_there_is_a_policy(ran: Ran, policy: list[str], formats: tuple[str, ...]) -> None:
+def test_tables_are_always_written_and_junit_where_there_is_a_policy(
+    ran: Ran, policy: list[str], formats: tuple[str, ...]
+) -> None:
     seen = ran()
     main(["model.onnx", "--probe", "faces", *policy])
 
@@ -328,7 +335,7 @@ def test_report_renders_the_stored_verdict_and_judges_nothing(ran: Ran, finished
     seen = ran()
     status = main(["report", "run", "--formats", "html"])
 
-    assert (status, seen["formats"], seen["verdict"].to_json()) == (0, ("html",), read_run(finished).verdict)
+    assert (status, seen["formats"], seen["verdict"].to_json()) == (0, ("html", "csv"), read_run(finished).verdict)
 
 
 @pytest.mark.parametrize(
