@@ -22,6 +22,11 @@ _FAR = 50.0  # largest w of the grid: a tail of e^-600
 _SCALES = 3000  # points over the distribution of s
 
 
+def log_grid() -> Floats:
+    """Points of ln w on which the tail of the range is taken."""
+    return np.arange(np.log(1e-4), np.log(_FAR), _STEP)
+
+
 def range_tail(groups: float, w: Floats) -> Floats:
     """The log of P(W > w) for the range of `groups` standard normals, accurate however small it is.
 
@@ -72,7 +77,7 @@ def critical(tail: tuple[Floats, Floats], df: float, alphas: Floats) -> Floats:
 def make() -> Floats:
     """The whole table, [groups, df, alpha]."""
     alphas, dfs = _quantiles.alphas(), _quantiles.dfs()
-    log_w = np.arange(np.log(1e-4), np.log(_FAR), _STEP)
+    log_w = log_grid()
     plain = np.log(_quantiles.plain(alphas[None, :], dfs[:, None]))
     table = np.empty((len(_quantiles.groups()), len(dfs), len(alphas)))
     for i, groups in enumerate(_quantiles.groups()):

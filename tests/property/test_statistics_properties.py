@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.result import Measurement
+from audit.statistics._quantiles import simultaneous
 from tests.support.figures import figures
+from tests.support.slow_statistics import slow
 
 FIGURE = ("value", "low", "high")
+
+
+def table_quantile(alpha: float, groups: int, df: float) -> float:
+    """The audit's own critical value, so that everything else can be compared exactly."""
+    return float(simultaneous(alpha, groups, np.array([df]))[0])
 
 
 @st.composite
@@ -38,7 +47,10 @@ def all_figures(found: Measurement) -> list[float | None]:
 
 
 def same(one: Measurement, other: Measurement) -> bool:
-    a, b = all_figures(one), all_figures(other)
+    return close(all_figures(one), all_figures(other))
+
+
+def close(a: Sequence[float | None], b: Sequence[float | None]) -> bool:
     return len(a) == len(b) and all(
         x is y if x is None or y is None else x == pytest.approx(y, rel=1e-7, abs=1e-9)
         for x, y in zip(a, b, strict=True)
@@ -47,6 +59,22 @@ def same(one: Measurement, other: Measurement) -> bool:
 
 def run(values: np.ndarray, groups: list[str | None], subjects: list[int], proportion: bool) -> Measurement:
     return figures(values, groups, subjects, proportion=proportion, min_subjects=3)[0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(sets())
+def test_figures_are_those_of_the_slow_implementation(probe) -> None:  # type: ignore[no-untyped-def]
+    values, groups, subjects, proportion = probe
+    found = run(*probe)
+    expected = slow(values, groups, subjects, proportion=proportion, min_subjects=3, critical=table_quantile)
+
+    for group in found.by_group:
+        want = expected.groups[group.attributes["skin"]]
+        assert close((group.value, group.low, group.high), (want.value, want.low, want.high))
+    for gap in found.disparities:
+        want_gap = expected.difference if gap.kind == "difference" else expected.ratio
+        assert gap.descriptive is (want_gap is None)
+        assert want_gap is None or close((gap.value, gap.low, gap.high), want_gap)
 
 
 @settings(max_examples=60, deadline=None)

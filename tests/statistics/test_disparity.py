@@ -108,6 +108,20 @@ def test_people_in_both_groups_make_the_difference_sharper() -> None:
     assert crossed.disparity("skin").high < 0.6 * unrelated.disparity("skin").high
 
 
+def test_with_few_events_shared_people_are_no_reason_to_be_surer() -> None:
+    subjects = np.repeat(np.arange(100), 4)
+    names = ["a", "a", "b", "b"] * 100
+    values = np.zeros((100, 4))
+    values[:5, :2], values[:40, 2:] = 1, 1  # five people with an error in a, forty in b: the five among them
+    found, _ = figures(values.ravel(), names, subjects)
+    expected = slow(values.ravel(), names, subjects, proportion=True, critical=table_quantile)
+    unrelated = [f"{s}{g}" for s, g in zip(subjects, names, strict=True)]
+    apart, _ = figures(values.ravel(), names, unrelated)
+
+    check(found, expected, 1e-9)
+    assert found.disparity("skin").high == pytest.approx(apart.disparity("skin").high, rel=0.01)
+
+
 def test_a_rate_and_its_complement_differ_alike() -> None:
     values, names, subjects = a_set(3, groups=3, shared=True, proportion=True)
     wrong, _ = figures(values, names, subjects)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from audit.statistics import _make_quantiles, _quantiles
 from audit.statistics._quantiles import MOST_GROUPS, plain, simultaneous
 from tests.support.slow_statistics import range_quantile, t_quantile
 
@@ -66,3 +67,15 @@ def test_hardly_any_degrees_of_freedom_stay_finite() -> None:
 def test_groups_outside_the_table_are_refused(groups: int) -> None:
     with pytest.raises(ValueError, match=f"2 to 100 groups, not {groups}"):
         simultaneous(0.05, groups, np.array([10.0]))
+
+
+def test_the_shipped_table_is_what_its_script_makes() -> None:
+    table, at = np.load(_quantiles.TABLE), (6, 9)
+    log_w = _make_quantiles.log_grid()
+    tail = _make_quantiles.range_tail(float(_quantiles.groups()[at[0]]), np.exp(log_w))
+    df = _quantiles.dfs()[at[1]]
+    logs = _make_quantiles.critical((log_w, tail), float(df), _quantiles.alphas())
+    made = logs - np.log(2) / 2 - np.log(plain(_quantiles.alphas(), df))
+
+    assert table.shape == (len(_quantiles.groups()), len(_quantiles.dfs()), len(_quantiles.alphas()))
+    np.testing.assert_allclose(table[at], made, atol=1e-9)

@@ -18,7 +18,7 @@ Critical = Callable[[float, int, float], float]
 def t_quantile(alpha: float, df: float) -> float:
     from scipy import stats
 
-    return float(stats.t.isf(alpha / 2, df))
+    return float(stats.t.isf(alpha / 2, max(df, 0.25)))  # below that an interval says nothing anyhow
 
 
 @lru_cache(maxsize=4096)
@@ -59,7 +59,8 @@ def slow(
     critical: Critical = range_quantile,
 ) -> Slow:
     stats = {g: _Group(g, values, groups, subjects) for g in dict.fromkeys(groups)}
-    evidence = [s for g, s in stats.items() if g is not None and not s.S < max(min_subjects, 2)]
+    needed = max(min_subjects, 2)
+    evidence = [stats[g] for g in stats if g is not None and needed <= stats[g].S]
     for s in stats.values():
         s.settle(evidence if s in evidence else [], proportion, non_negative)
     rows = {}
