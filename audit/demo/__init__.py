@@ -11,8 +11,8 @@ from pathlib import Path
 from audit.errors import FolderOccupied
 
 SEED = 0
-SUBJECTS_PER_CELL = 40  # six cells of gender and skin tone
-PICTURES = 3
+SUBJECTS_PER_CELL = 60  # six cells of gender and skin tone
+PICTURES = 2  # evidence comes from people more than from pictures of them
 MODEL_FILES = ("model.onnx", "model.onnx.toml", "model.pt", "model.pt.toml")
 _MARK = ".bias-audit-demo"  # tells an earlier demo from somebody's own folder
 
