@@ -282,6 +282,8 @@ def _what(rule: Rule, result: AuditResult, measurement: Measurement, seen: Evide
     """The figure with its interval, and what is allowed."""
     title = measurement.title
     title = title[:1].lower() + title[1:] if title[1:2].islower() else title
+    if rule.parameters:
+        title += f" ({_group(rule.parameters)})"
     if rule.kind == "value":
         subject = f"the {title} of the group {_group(seen.worst)}" if seen.worst else f"the overall {title}"
     else:

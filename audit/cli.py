@@ -91,19 +91,25 @@ def _audit(
     """Run, render, say what came out."""
     with _terminal.Progress(f"opening {model.name} …", shown=bar) as progress:
         from audit.gate import read_policy
+        from audit.records import PARTIAL
         from audit.run import run_audit
 
         policy = read_policy(command.policy) if command.policy else None
-        result = run_audit(
-            model,
-            probe=probe,
-            out=out,
-            policy=policy,
-            settings=settings,
-            force=force,
-            resume=resume,
-            progress=progress,
-        )
+        try:
+            result = run_audit(
+                model,
+                probe=probe,
+                out=out,
+                policy=policy,
+                settings=settings,
+                force=force,
+                resume=resume,
+                progress=progress,
+            )
+        except KeyboardInterrupt:  # after the pass over the images, which has its own word for it
+            if (out / PARTIAL).is_dir():
+                raise Interrupted(f"interrupted; what was done is kept in {out}") from None
+            raise
     verdict = _verdict(result)
     with _terminal.Progress("writing the report …", shown=bar):
         paths = _write_reports(result, verdict, out, command.formats)
@@ -277,7 +283,7 @@ def _ended_by(trouble: BaseException, args: Sequence[str]) -> ExitStatus:
         _terminal.error(f"{trouble.format_message()} Try: {where} --help")
         return ExitStatus.USAGE
     if isinstance(trouble, Interrupted):
-        _terminal.error(str(trouble))
+        _terminal.error(f"{trouble.what}. Go on with:")
         again = [word for word in args if word not in ("--force", "--resume")]
         click.echo(f"  {shlex.join(['bias-audit', *again, '--resume'])}", err=True)
         return trouble.status

@@ -260,6 +260,16 @@ def test_an_interrupted_run_says_what_to_type(ran: Ran, capsys: pytest.CaptureFi
     )
 
 
+def test_an_interrupted_summary_can_be_gone_on_with_as_well(
+    ran: Ran, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran(KeyboardInterrupt())
+    (here / "there" / ".partial").mkdir(parents=True)
+    status = main(["model.onnx", "--probe", "faces", "--out", "there"])
+
+    assert (status, "--out there --resume" in capsys.readouterr().err) == (130, True)
+
+
 @pytest.mark.parametrize(
     ("args", "part"),
     [

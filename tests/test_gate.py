@@ -229,7 +229,10 @@ def test_parameters_that_a_rule_leaves_out_are_those_listed_first() -> None:
     second = measured(measure="relevance_mass", parameters={"region": "face", "target": "true"})
     rule = Rule(id="m", measure="relevance_mass", parameters={"region": "face"}, max=0.5)
 
-    assert one(rule, result(first, second)).parameters["target"] == "predicted"
+    verdict = one(rule, result(first, second))
+
+    assert verdict.parameters["target"] == "predicted"
+    assert "(region face)" in verdict.explanation
 
 
 def test_chance_keeps_every_rule_unjudged() -> None:
