@@ -223,6 +223,8 @@ _RULE: Mapping[str, Kind] = {
 def read_policy(path: str | Path) -> Policy:
     """Rules from a TOML file. Raises PolicyError with file, rule and key."""
     path = Path(path)
+    if path.is_dir():
+        raise PolicyError("the policy is a folder, not a file", value=str(path))
     if not path.is_file():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise PolicyError("no such policy file", value=str(path), hint=nearest(path.name, siblings))
