@@ -89,10 +89,10 @@ def _deepest(reading: Reading, attribute: str) -> Table:
     rows = [
         (
             group_cell(g),
-            Cell(numbers.count(g.n)),
             value_cell(g, deepest.unit),
             Cell(numbers.ratio(_relative(g, top))),
             *([value_cell(group(errors, g.attributes), errors.unit)] if errors else []),
+            Cell(numbers.count(g.n)),
         )
         for g in deepest.groups(attribute)
     ]
@@ -100,10 +100,10 @@ def _deepest(reading: Reading, attribute: str) -> Table:
         caption=f"Deepest layer looked at, by {attribute_title(attribute)}" + (", and the errors" if errors else ""),
         columns=(
             Column(attribute_title(attribute)),
-            Column("Images", number=True),
             Column("Activation strength", number=True),
             Column("Share of the largest", number=True),
             *([Column(measure_title(errors), number=True)] if errors else []),
+            Column("Images", number=True),
         ),
         rows=tuple(rows),
         note=indicative_note(reading) if any(r[0].mark for r in rows) else "",

@@ -173,11 +173,14 @@ def limits(reading: Reading) -> Section:
 def record(reading: Reading) -> Section:
     """The run itself: everything that may differ between two runs of the same audit, settings, and file hashes."""
     result = reading.result
+    parts = {
+        "Run": tuple(flat(result.run)),
+        "Settings": tuple(flat(result.settings)),
+        "Files": tuple((shown(name), shown(digest, 100)) for name, digest in result.files.items()),
+    }
     inner = [
-        Section(id=f"record-{place}", title=title, blocks=(Facts(tuple(flat(block))),))
-        for place, (title, block) in enumerate(
-            (("Run", result.run), ("Settings", result.settings), ("Files (SHA-256)", result.files)), 1
-        )
-        if block
+        Section(id=f"record-{place}", title=title, blocks=(Facts(rows),))
+        for place, (title, rows) in enumerate(parts.items(), 1)
+        if rows
     ]
     return Section(id="record", title="Record of the run", sections=tuple(inner))

@@ -1,6 +1,6 @@
 """Drawings: dots with intervals, curves over depth, maps by group. Matplotlib, as SVG, the same bytes every time.
 
-All are as wide as a phone (345 points), so that text keeps its size there. Colors are told apart by color-blind eyes
+All are as wide as a phone (306 points), so that text keeps its size there. Colors are told apart by color-blind eyes
 and show on white and on black; groups differ by marker as well.
 """
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-WIDTH = 345.6
+WIDTH = 306.0
 COLORS = ("#2f7fc1", "#d1691c", "#16906b", "#9a63c4", "#d0487e", "#8a7a1f", "#1897a8", "#7a808a")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
-FONT = 8.5
+FONT = 9.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,8 +67,8 @@ class Named:
 
 def dots(named: Named, rows: Sequence[Dot], *, percent: bool, overall: float | None, unit: str) -> str:
     """Values with intervals, one line each; hollow and gray where only indicative; dashed: all images together."""
-    left = min(150.0, 16 + 4.9 * max(len(_short(r.label)) for r in rows))
-    right, top, bottom, step = 52.0, 16.0, 30.0, 13.0
+    left = min(136.0, 14 + 5.0 * max(len(_short(r.label)) for r in rows))
+    right, top, bottom, step = 46.0, 16.0, 30.0, 14.0
     height = top + bottom + step * len(rows)
     with _sheet(named, height) as sheet:
         axes = sheet.axes(left, top, WIDTH - left - right, step * len(rows))
@@ -137,6 +137,8 @@ def curves(named: Named, lines: Sequence[Curve], *, ticks: Sequence[str], x: str
             axes.plot([], [], color=COLORS[7], linewidth=0.7, alpha=0.5, label=f"the other {len(pale)} groups")
         axes.set_xticks(range(len(ticks)), ticks)
         axes.set_xlim(-0.25, len(ticks) - 0.75)
+        least = min((v for c in lines for v in c.values if v is not None), default=1.0)
+        axes.set_ylim(min(0.9, least - 0.03), max(1.02, *(v for c in lines for v in c.values if v is not None)))
         axes.set_xlabel(x, fontsize=FONT)
         axes.set_ylabel(y, fontsize=FONT)
         axes.grid(axis="y", color=_svg.FAINT, linewidth=0.8)
@@ -161,7 +163,7 @@ def maps(named: Named, groups: Sequence[GroupMap]) -> str:
     apart = max(float(np.abs(g.difference).max()) for g in groups) or 1.0
     across = 2
     rows = -(-len(groups) // across)
-    side, head, gap = 72.0, 16.0, 6.0
+    side, head, gap = 68.0, 17.0, 5.0
     block, lift = WIDTH / across, 46.0
     with _sheet(named, rows * (side + head + gap) + lift) as sheet:
         for place, group in enumerate(groups):
@@ -264,5 +266,5 @@ def _gaps(values: Sequence[float | None]) -> list[float]:
     return [float("nan") if v is None else v for v in values]
 
 
-def _short(label: str, most: int = 28) -> str:
+def _short(label: str, most: int = 25) -> str:
     return shown(label, most)

@@ -21,6 +21,7 @@ ACTIVATION_CAVEAT = (
     "shallow layers."
 )
 FOCUS_CAVEAT = "A map shows where evidence for an answer was found, not why; it does not prove a cause."
+CAVEATS = {"Activations": ACTIVATION_CAVEAT, "Focus": FOCUS_CAVEAT}
 OF_THE_LABEL = "The groups differ in what the model is made to tell apart, so some difference is expected here."
 
 
@@ -160,57 +161,64 @@ def _both(first: float, second: float, word: str = " and ") -> str:
     """`10 and 12 in 100`."""
     one, two = (numbers.in_hundred(v)[0] for v in (first, second))
     tail = " in 100"
+    if one == two and word != " and ":
+        return f"all about {one}"
     return f"{one.removesuffix(tail)}{word}{two}" if one.endswith(tail) and two.endswith(tail) else f"{one}{word}{two}"
 
 
 def _activations(reading: Reading) -> Iterator[Finding]:
+    """The clearest activation ratio at the deepest layer; the next one in the same breath."""
     if not reading.strengths:
         return
-    deepest = reading.strengths[-1]
-    place = f"layer {len(reading.strengths)} of {len(reading.strengths)}"
-    for contrast, of_label in _inside(reading, deepest):
-        if contrast.ratio is None or contrast.ratio_high is None or contrast.ratio_high >= 1:
-            continue
-        yield Finding(
-            topic="Activations",
-            level="clear",
-            sentence=(
-                f"At the deepest layer looked at ({place}) activation differs by "
-                f"{attribute_title(contrast.attribute)}: for {group_phrase(contrast.low.attributes, reading.label)} "
-                f"it is {numbers.ratio(contrast.ratio)} of what it is for "
-                f"{group_phrase(contrast.high.attributes, reading.label)} ({reading.level} interval "
-                f"{numbers.interval(contrast.ratio_low, contrast.ratio_high, 'ratio')})."
-            ),
-            details=(*([OF_THE_LABEL] if of_label else []), ACTIVATION_CAVEAT, *_errors_beside(reading, contrast)),
-        )
+    found = [
+        (c, of_label)
+        for c, of_label in _inside(reading, reading.strengths[-1])
+        if c.ratio is not None and c.ratio_high is not None and c.ratio_high < 1
+    ]
+    said = [
+        f"by {attribute_title(c.attribute)}: for {group_phrase(c.low.attributes, reading.label)} it is "
+        f"{numbers.ratio(c.ratio)} of what it is for {group_phrase(c.high.attributes, reading.label)} "
+        f"({reading.level} interval {numbers.interval(c.ratio_low, c.ratio_high, 'ratio')})."
+        for c, _ in found
+    ]
+    yield from _one(reading, "Activations", "At the deepest layer looked at, activation differs", said, found)
 
 
 def _focus(reading: Reading) -> Iterator[Finding]:
-    best: dict[str, tuple[Contrast, bool, Measurement]] = {}
+    """The clearest difference in relevance mass, over all regions; the next attribute's in the same breath."""
+    best: dict[str, tuple[Contrast, bool, str]] = {}
     for measurement in reading.focus("relevance_mass"):
-        for contrast, of_label in _inside(reading, measurement, most=100):
+        region = shown(measurement.parameters.get("region", "region"))
+        for contrast, of_label in _inside(reading, measurement):
             known = best.get(contrast.attribute)
             if known is None or contrast.difference_low > known[0].difference_low:
-                best[contrast.attribute] = (contrast, of_label, measurement)
+                best[contrast.attribute] = (contrast, of_label, region)
     ranked = sorted(best.values(), key=lambda b: (b[1], -b[0].difference_low))
-    for contrast, of_label, measurement in ranked[:2]:
-        region = shown(measurement.parameters.get("region", "region"))
-        yield Finding(
-            topic="Focus",
-            level="clear",
-            sentence=(
-                f"Where the model looks differs by {attribute_title(contrast.attribute)}: "
-                f"{numbers.percent(_value(contrast.high))} of the relevance lies on the region {region} for "
-                f"{group_phrase(contrast.high.attributes, reading.label)}, {numbers.percent(_value(contrast.low))} for "
-                f"{group_phrase(contrast.low.attributes, reading.label)} (difference "
-                f"{numbers.points(contrast.difference)} points, {reading.level} interval "
-                f"{numbers.points(contrast.difference_low)} to {numbers.points(contrast.difference_high)})."
-            ),
-            details=(*([OF_THE_LABEL] if of_label else []), FOCUS_CAVEAT, *_errors_beside(reading, contrast)),
-        )
+    said = [
+        f"by {attribute_title(c.attribute)}: {numbers.percent(_value(c.high))} of the relevance lies on the region "
+        f"{region} for {group_phrase(c.high.attributes, reading.label)}, {numbers.percent(_value(c.low))} for "
+        f"{group_phrase(c.low.attributes, reading.label)} (difference {numbers.points(c.difference)} points, "
+        f"{reading.level} interval {numbers.points(c.difference_low)} to {numbers.points(c.difference_high)})."
+        for c, _, region in ranked
+    ]
+    found = [(c, of_label) for c, of_label, _ in ranked]
+    yield from _one(reading, "Focus", "Where the model looks differs", said, found)
 
 
-def _inside(reading: Reading, measurement: Measurement, most: int = 2) -> list[tuple[Contrast, bool]]:
+def _one(
+    reading: Reading, topic: str, start: str, said: Sequence[str], found: Sequence[tuple[Contrast, bool]]
+) -> Iterator[Finding]:
+    """One finding about the inside of the model: the clearest contrast as its sentence, with what it does not show."""
+    if not found:
+        return
+    contrast, of_label = found[0]
+    further = [f"Also {text}" for text in said[1:2]]
+    label = [OF_THE_LABEL] if of_label else []
+    details = (*label, CAVEATS[topic], *_errors_beside(reading, contrast), *further)
+    yield Finding(topic=topic, level="clear", sentence=f"{start} {said[0]}", details=details)
+
+
+def _inside(reading: Reading, measurement: Measurement) -> list[tuple[Contrast, bool]]:
     """Clear contrasts of what happens inside the model, strongest first; true where the groups differ in the label.
 
     A model is made to respond differently to what it tells apart, so groups are compared among those of one label
@@ -224,7 +232,7 @@ def _inside(reading: Reading, measurement: Measurement, most: int = 2) -> list[t
         if contrast is not None:
             found.append((contrast, attribute == reading.label))
     found.sort(key=lambda f: (f[1], -f[0].difference_low))
-    return found[:most]
+    return found
 
 
 def _errors_beside(reading: Reading, contrast: Contrast) -> Iterator[str]:

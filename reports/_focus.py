@@ -55,7 +55,7 @@ def _intro(reading: Reading, mass: Sequence[Measurement]) -> Iterator[Block]:
         f"{FOCUS_CAVEAT} Maps of the true class and of right and wrong answers alone, and the other focus measures, "
         "are in tables/focus.csv."
     )
-    table = difference_table(reading, (*mass, *reading.focus("lift")), "Differences in focus between groups")
+    table = difference_table(reading, mass, "Differences in relevance mass between groups")
     if table is not None:
         yield table
 

@@ -8,13 +8,13 @@ from audit.result import Attributes, Estimate, GroupEstimate, Measurement
 from reports import _numbers as numbers
 from reports._document import Cell, Column, Table
 from reports._reading import Reading, group
-from reports._wording import attribute_title, group_label, group_phrase, measure_title
+from reports._wording import attribute_title, group_label, group_phrase, measure_title, shown
 
-WIDE = 3  # measures side by side: more do not fit a page
+WIDE = 4  # measures side by side: more do not fit a page
 
 
 def group_tables(reading: Reading, measurements: Sequence[Measurement], attribute: str, what: str) -> Iterator[Table]:
-    """Values with intervals by group, at most three measures a table; the last row is everybody."""
+    """Values with intervals by group, at most four measures a table; the last row is everybody."""
     having = [m for m in measurements if m.groups(attribute)]
     for start in range(0, len(having), WIDE):
         part = having[start : start + WIDE]
@@ -25,9 +25,9 @@ def group_tables(reading: Reading, measurements: Sequence[Measurement], attribut
             caption=f"{what} by {attribute_title(attribute)}",
             columns=(
                 Column(attribute_title(attribute)),
+                *(Column(shown(m.parameters.get("region", "")) or measure_title(m), number=True) for m in part),
                 Column("Images", number=True),
                 Column("Subjects", number=True),
-                *(Column(column_title(m), number=True) for m in part),
             ),
             rows=tuple(rows),
             note=indicative_note(reading) if weak else "",
@@ -127,7 +127,7 @@ def _cells(part: Sequence[Measurement], estimates: Sequence[Estimate | None]) ->
     first = estimates[0]
     n, subjects = (first.n, first.subjects) if first else (None, None)
     values = (value_cell(e, m.unit, n) for e, m in zip(estimates, part, strict=True))
-    return (Cell(numbers.count(n)), Cell(numbers.count(subjects)), *values)
+    return (*values, Cell(numbers.count(n)), Cell(numbers.count(subjects)))
 
 
 def _end_cell(measurement: Measurement, attributes: Attributes | None) -> Cell:

@@ -58,7 +58,7 @@ def significant(value: float, digits: int = 3) -> str:
     if size >= 10 ** (digits - 1):
         text = f"{size:,.0f}" if size < 1e9 else f"{size:.{digits - 1}e}"
     elif size >= 1e-4:
-        text = f"{size:.{digits}g}" if size < 1 else f"{size:.{digits - len(str(int(size)))}f}"
+        text = f"{size:#.{digits}g}" if size < 1 else f"{size:.{digits - len(str(int(size)))}f}"
     else:
         text = f"{size:.{digits - 1}e}"
     return (MINUS if value < 0 else "") + text

@@ -36,16 +36,14 @@ def rates(reading: Reading) -> Section:
         )
         for place, attribute in enumerate(reading.attributes, 1)
     ]
-    level = reading.level
-    intro = f"Each value stands with its {level} interval, which is about subjects, not pictures. " + (
-        "An unbiased rate counts the pictures that got an answer, and the right one."
-        if any(m.measure == "unbiased_rate" for m in every)
-        else ""
+    intro = (
+        f"Each value stands with its {reading.level} interval. The interval is about subjects: several pictures of one "
+        "person count as one piece of evidence."
     )
     return Section(
         id="rates",
         title="Rates with intervals",
-        blocks=(Text(intro.strip()), _overall(every)),
+        blocks=(Text(intro), _overall(every)),
         sections=tuple(sections),
     )
 

@@ -3,9 +3,12 @@ text and axes that follow the page (dark mode), ids that are unique in the docum
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
+
+from reports._characters import drawable
 
 INK = "#010203"  # what is drawn in this color takes the page's own text color
 FAINT = "#010204"  # the same, weaker: grid lines
@@ -48,6 +51,19 @@ def clean(svg: str, *, name: str, title: str, alt: str, words: Mapping[str, str]
         element.text = said
         root.insert(place, element)
     return ET.tostring(root, encoding="unicode")
+
+
+def drawable_texts(svg: str, most: int = 26) -> str:
+    """The same drawing for the PDF: characters its fonts lack named by code point, and the longer text cut to fit."""
+
+    def fit(found: re.Match[str]) -> str:
+        text = html.unescape(found[1])
+        named = drawable(text)
+        if named != text and len(named) > most:
+            named = f"{named[: most - 1]}…"
+        return f">{html.escape(named, quote=False)}</text>"
+
+    return drawable(re.sub(r">([^<>]*)</text>", fit, svg))
 
 
 def _drop(root: ET.Element, names: set[str]) -> None:

@@ -20,7 +20,7 @@ def tested(reading: Reading) -> Section:
     model, probe, run = reading.result.model, reading.result.probe, reading.result.run
     rows = [
         *flat({k: v for k, v in model.items() if k != "layers"}),
-        ("Probe set", _size_of(probe)),
+        ("Probe set", size_of(probe)),
         ("Label", shown(reading.label)),
         ("Attributes", joined([shown(a) for a in probe.get("attributes", ())]) or "–"),
         *((f"{k.removesuffix('_sha256').capitalize()} SHA-256", str(v)) for k, v in probe.items() if "_sha256" in k),
@@ -34,7 +34,7 @@ def tested(reading: Reading) -> Section:
 def coverage(reading: Reading) -> Section:
     """How many pictures of how many people each group has; what is missing and what could not be read."""
     probe = reading.result.probe
-    blocks: list[Block] = [Text(f"The probe set holds {_size_of(probe)}. {_unreadable(probe)}")]
+    blocks: list[Block] = [Text(f"The probe set holds {size_of(probe)}. {_unreadable(probe)}")]
     cells: dict[str, list[Mapping[str, Any]]] = {}
     for cell in probe.get("cells", ()):
         cells.setdefault(attribute_name(cell["attributes"]), []).append(cell)
@@ -60,7 +60,8 @@ def _cells_table(reading: Reading, attribute: str, cells: list[Mapping[str, Any]
     )
 
 
-def _size_of(probe: Mapping[str, Any]) -> str:
+def size_of(probe: Mapping[str, Any]) -> str:
+    """`1,502 images of 1,467 subjects`."""
     images, subjects = int(probe.get("images", 0)), int(probe.get("subjects", 0))
     return f"{numbers.plural(images, 'image')} of {numbers.plural(subjects, 'subject')}"
 

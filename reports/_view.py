@@ -14,7 +14,7 @@ from reports._findings import findings
 from reports._focus import focus
 from reports._rates import differences, quality, rates
 from reports._reading import Reading
-from reports._tested import coverage, tested
+from reports._tested import coverage, size_of, tested
 from reports._wording import joined, measure_title, shown
 
 _STATUSES = ("pass", "fail", "inconclusive", "not judged")
@@ -39,12 +39,11 @@ def view(result: AuditResult, verdict: Mapping[str, Any] | None) -> Document:
         record(reading),
     )
     started = str(result.run.get("started") or "")
-    images, subjects = (int(result.probe.get(k, 0)) for k in ("images", "subjects"))
-    when = [started[:10]] if started else []
-    size = f"{numbers.plural(images, 'image')} of {numbers.plural(subjects, 'subject')}"
+    facts = [size_of(result.probe)] if "images" in result.probe else []
+    when = [shown(started[:10])] if started else []
     return Document(
         title=f"Bias audit of {shown(result.model.get('file', 'a model'))}",
-        subtitle=" · ".join([size, *when]),
+        subtitle=" · ".join([*facts, *when]),
         started=started,
         sections=tuple(s for s in sections if s is not None),
     )

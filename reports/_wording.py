@@ -63,7 +63,8 @@ def group_phrase(attributes: Attributes, label: str = "") -> str:
             before.append(shown(value))
         else:
             after.append(_turn(key, value))
-    return " ".join([*before, noun, *([" and ".join(after)] if after else [])])
+    said = [t.removeprefix("with ") if p.startswith("with ") else t for p, t in zip(["", *after], after, strict=False)]
+    return " ".join([*before, noun, *([" and ".join(said)] if said else [])])
 
 
 def _turn(key: str, value: str | None) -> str:

@@ -18,7 +18,7 @@ _SECTIONS = ("summary", "policy", "rates", "differences", "skipped", "limits")
 
 @REPORTS.register("md")
 def markdown(content: Content) -> Mapping[str, bytes]:
-    """As much of the document as fits, in whole sections; what is left out is said."""
+    """As much of the document as fits, in whole blocks; that something is left out is said."""
     document = content.document
     head = f"# {_text(document.title)}\n\n{_text(document.subtitle)}\n"
     parts, size, cut = [head], len(head.encode()), False
@@ -26,10 +26,11 @@ def markdown(content: Content) -> Mapping[str, bytes]:
         if section.id not in _SECTIONS:
             continue
         for text in _section(section, 2):
-            size += len(text.encode()) + 1
-            if size > LIMIT:
+            length = len(text.encode()) + 1
+            if size + length > LIMIT:
                 cut = True
-                break
+                continue
+            size += length
             parts.append(text)
     parts.append("The rest stands in report.html.\n" if not cut else "Shortened; everything stands in report.html.\n")
     return {"summary.md": "\n".join(parts).encode()}

@@ -12,6 +12,7 @@ from audit.errors import MachineError
 from reports import REPORTS, Content
 from reports._characters import drawable, font_folder
 from reports._document import Document, plain
+from reports._svg import drawable_texts
 from reports._templates import template_folder
 
 STANDARDS: list[Literal["a-2a", "ua-1"]] = ["a-2a", "ua-1"]
@@ -44,7 +45,7 @@ def _data(document: Document) -> dict[str, Any]:
     """The document for the template, in characters its fonts have, with the run's own date."""
     when = _when(document.started)
     date = {key: getattr(when, key) for key in ("year", "month", "day", "hour", "minute", "second")}
-    data: dict[str, Any] = plain(document, drawable)
+    data: dict[str, Any] = plain(document, lambda t: drawable_texts(t) if t.startswith("<svg ") else drawable(t))
     return {**data, "date": date}
 
 

@@ -1,0 +1,123 @@
+"""Planted is found and named; not planted is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+from audit.result import AuditResult, Measurement
+from reports._document import Finding
+from reports._findings import findings
+from reports._reading import Reading
+from tests.support import results
+
+
+def said(result: AuditResult, topic: str, level: str = "clear") -> list[Finding]:
+    return [f for f in findings(Reading(result)) if f.topic == topic and f.level == level]
+
+
+def test_the_gap_that_only_the_intersection_shows_is_the_first_sentence() -> None:
+    first = findings(Reading(results.faces()))[0]
+
+    assert first.sentence == "Of the black women 19 in 100 are called men; of the black men 3 in 100."
+
+
+def test_the_contrast_to_women_and_men_overall_is_said() -> None:
+    details = findings(Reading(results.faces()))[0].details
+
+    assert (
+        "Black women are misjudged far more often than black men (19 in 100 against 3 in 100), although women and men "
+        "overall show no clear difference (10 and 10 in 100)."
+    ) in details
+
+
+def test_the_contrast_is_found_without_pairs_when_the_extremes_share_the_rest() -> None:
+    result = results.faces()
+    bare = tuple(dataclasses.replace(m, pairs=()) for m in result.measurements)
+    details = findings(Reading(dataclasses.replace(result, measurements=bare)))[0].details
+
+    assert any("far more often than black men" in d for d in details)
+
+
+def test_a_finding_says_what_it_rests_on() -> None:
+    details = " ".join(findings(Reading(results.faces()))[0].details)
+
+    assert re.search(
+        r"16\.0 percentage points \(95\u00a0% interval [\d.]+ to [\d.]+\), from 180 images of 177", details
+    )
+
+
+def test_groups_too_small_to_take_part_are_named() -> None:
+    details = findings(Reading(results.faces()))[0].details
+
+    assert "Too small to take part, so only indicative: indian men." in details
+
+
+def test_attributes_without_a_clear_difference_are_said_and_not_called_equal() -> None:
+    (quiet,) = said(results.faces(), "Wrong-gender rate", "none")
+
+    assert quiet.details[0].startswith("Women and men overall: 10 and 10 in 100, no clear difference; up to 3.5 points")
+
+
+def test_activations_name_groups_with_interval_caveat_and_errors() -> None:
+    (finding,) = said(results.faces(), "Activations")
+
+    assert "for black women it is 0.78 of what it is for white women (95\u00a0% interval" in finding.sentence
+    assert any("not which one it fails" in d for d in finding.details)
+    assert any(d.startswith("Wrong-gender rate of the two: 19.4\u00a0% of the black women") for d in finding.details)
+
+
+def test_focus_names_region_shares_and_caveat() -> None:
+    (finding,) = said(results.faces(), "Focus")
+
+    assert "52.5\u00a0% for black women" in finding.sentence
+    assert "on the region face" in finding.sentence
+    assert any("not why" in d for d in finding.details)
+
+
+def test_groups_are_compared_among_those_of_one_label() -> None:
+    (finding,) = said(results.faces(), "Activations")
+
+    assert "men it is" not in finding.sentence.replace("women", "")
+
+
+def test_picture_quality_that_differs_is_a_caution() -> None:
+    (finding,) = said(results.faces(), "Picture quality", "caution")
+
+    assert finding.details == ("Brightness by race: 104 (black people) to 130 (asian people).",)
+
+
+def test_without_a_planted_gap_nothing_is_called_clear() -> None:
+    assert [f.level for f in findings(Reading(results.equal_faces()))] == ["none"]
+
+
+def test_generic_labels_have_generic_words() -> None:
+    sentence = said(results.digits(), "Wrong-label rate")[0].sentence
+
+    assert sentence == (
+        "Of the images with color = blue 5 in 100 are labeled wrongly; of the images with color = green 1 in 100."
+    )
+
+
+def test_a_record_with_one_rate_and_no_groups_has_no_findings() -> None:
+    assert findings(Reading(results.bare())) == ()
+
+
+def test_descriptive_gaps_are_never_findings() -> None:
+    def describe(m: Measurement) -> Measurement:
+        gaps = tuple(dataclasses.replace(d, descriptive=True) for d in m.disparities)
+        return dataclasses.replace(m, disparities=gaps, pairs=())
+
+    result = results.faces()
+    result = dataclasses.replace(result, measurements=tuple(map(describe, result.measurements)))
+
+    assert {f.level for f in findings(Reading(result))} == {"caution"}
+
+
+@pytest.mark.parametrize("make", [results.faces, results.equal_faces, results.digits, results.hostile])
+def test_no_value_above_zero_is_said_to_be_none(make: object) -> None:
+    sentences = [s for f in findings(Reading(make())) for s in (f.sentence, *f.details)]  # type: ignore[operator]
+
+    assert not any(re.search(r"\bnone\b", s) for s in sentences)
