@@ -19,6 +19,12 @@ class View:
     scale: tuple[float, float]
     shift: tuple[float, float]
 
+    @property
+    def filled(self) -> bool:
+        """Whether the picture lies over the whole grid."""
+        ends = [self.size[axis] * self.scale[axis] + self.shift[axis] for axis in (0, 1)]
+        return max(self.shift) <= 0 and ends[0] >= self.grid[1] and ends[1] >= self.grid[0]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Placement:

@@ -46,6 +46,8 @@ class Outline:
     def shares(self, view: View) -> Shares:
         placed = [np.column_stack([_axis(ring[:, 0], view, 0), _axis(ring[:, 1], view, 1)]) for ring in self.rings]
         covered = cover(placed, view.grid)
+        if view.filled:
+            return covered
         # What reaches beyond the picture lies on the border that was added round it.
         return np.minimum(covered, Box((0, 0, *view.size)).shares(view))
 
@@ -110,22 +112,26 @@ def cover(rings: Iterable[Points], grid: tuple[int, int]) -> Shares:
     Exact along each of eight scan lines a cell: an edge crossed going down adds all that lies to its right, one
     crossed going up takes it away. Where polygons share a cell without overlapping their shares add up.
     """
-    high, wide = grid
+    shares: Shares = np.zeros(grid, dtype=np.float32)
     edges = np.concatenate([_edges(ring) for ring in rings])
-    lines = (np.arange(high * _LINES) + 0.5) / _LINES
-    below = edges[:, 1] <= lines[:, None], edges[:, 3] <= lines[:, None]
-    line, edge = np.nonzero(below[0] != below[1])
+    # Only the cells round the polygons are looked at.
+    left, top = (max(0, int(np.floor(edges[:, axis].min()))) for axis in (0, 1))
+    right, bottom = (min(n, int(np.ceil(edges[:, axis].max()))) for n, axis in ((grid[1], 0), (grid[0], 1)))
+    if left >= right or top >= bottom:
+        return shares
+    wide, count = right - left, (bottom - top) * _LINES
+    lines = top + (np.arange(count) + 0.5) / _LINES
+    line, edge = np.nonzero((edges[:, 1] <= lines[:, None]) != (edges[:, 3] <= lines[:, None]))
     x0, y0, x1, y1 = edges[edge].T
-    x = np.clip(x0 + (lines[line] - y0) * (x1 - x0) / (y1 - y0), 0, wide)
+    x = np.clip(x0 + (lines[line] - y0) * (x1 - x0) / (y1 - y0) - left, 0, wide)
     cell = np.minimum(x.astype(np.int64), wide - 1)
     turn = np.where(y1 > y0, 1.0, -1.0)
     # Running sums along a line: the crossed cell gets what lies right of the crossing, every later one a whole cell.
-    stride = wide + 1
-    size = len(lines) * stride
-    steps = np.bincount(line * stride + cell, turn * (cell + 1 - x), size)
-    steps += np.bincount(line * stride + cell + 1, turn * (x - cell), size)
-    filled = np.abs(np.cumsum(steps.reshape(-1, stride)[:, :wide], axis=1))
-    shares: Shares = np.minimum(filled, 1).reshape(high, _LINES, wide).mean(axis=1).astype(np.float32)
+    at = line * (wide + 1) + cell
+    steps = np.bincount(at, turn * (cell + 1 - x), count * (wide + 1))
+    steps += np.bincount(at + 1, turn * (x - cell), count * (wide + 1))
+    filled = np.abs(steps.reshape(count, -1)[:, :wide].cumsum(axis=1))
+    shares[top:bottom, left:right] = np.minimum(filled, 1).reshape(-1, _LINES, wide).mean(axis=1)
     return shares
 
 

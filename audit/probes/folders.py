@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,9 +38,9 @@ class Folders:
 
 def _pictures(folder: Path) -> Iterator[tuple[str, str]]:
     """(folder name, file name) of every picture one level down."""
-    for label in os.scandir(folder):
+    for label in folder.iterdir():
         if label.is_dir() and not label.name.startswith("."):
-            for file in os.scandir(label.path):
+            for file in label.iterdir():
                 if file.name.lower().endswith(_ENDINGS) and not file.name.startswith("."):
                     yield label.name, file.name
 
