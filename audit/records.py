@@ -199,12 +199,7 @@ class RunFolder:
 def write_record(result: AuditResult, folder: Path) -> None:
     """`audit.json`, with the verdict that `result` carries."""
     with writing(folder / RECORD) as path:
-        path.write_bytes(record_bytes(result))
-
-
-def record_bytes(result: AuditResult) -> bytes:
-    """The record as bytes: valid JSON without NaN; rows of figures stand on one line each."""
-    return (_compact(result.to_json()) + "\n").encode()
+        path.write_bytes(result.to_bytes())
 
 
 def read_run(folder: str | Path) -> AuditResult:
@@ -274,28 +269,6 @@ def _strings(records: pd.DataFrame) -> pd.DataFrame:
     """Text columns as text even where every cell is empty, so that the schema never depends on the data."""
     text = [name for name in records.columns if not name.startswith("score.")]
     return records.astype(dict.fromkeys(text, "string"))
-
-
-def _compact(value: Any, depth: int = 0) -> str:
-    """JSON with one row a line: a dictionary that holds no further dictionary or list of them stays on its line."""
-    flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if (
-        not isinstance(value, dict | list)
-        or len(flat) <= 100
-        or (depth > 3 and isinstance(value, dict) and _flat(value))
-    ):
-        return flat
-    inner, outer = "\n" + "  " * (depth + 1), "\n" + "  " * depth
-    if isinstance(value, dict):
-        body = f",{inner}".join(
-            f"{json.dumps(k, ensure_ascii=False)}: {_compact(v, depth + 1)}" for k, v in value.items()
-        )
-        return f"{{{inner}{body}{outer}}}"
-    return f"[{inner}" + f",{inner}".join(_compact(v, depth + 1) for v in value) + f"{outer}]"
-
-
-def _flat(value: dict[str, Any]) -> bool:
-    return not any(isinstance(v, list) and v and isinstance(v[0], dict) for v in value.values())
 
 
 def _fingerprint_of(folder: Path) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audit._json import json_bytes
 from audit.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -208,6 +209,10 @@ class AuditResult:
             "files": dict(self.files),
             "run": dict(self.run),
         }
+
+    def to_bytes(self) -> bytes:
+        """The bytes of `audit.json`."""
+        return json_bytes(self.to_json())
 
     @classmethod
     def from_json(

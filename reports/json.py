@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 from reports import REPORTS, Content
 
 
 @REPORTS.register("json")
 def record(content: Content) -> Mapping[str, bytes]:
-    """The record with this verdict. One row a line (a group, a disparity, a skipped measure), so that two records can
-    be compared line by line; a number that can't be written as JSON is an error here rather than a lie later."""
-    data = content.result.to_json()
+    """The record with this verdict, as a run writes it."""
+    result = content.result
     if content.verdict is not None:
-        data["verdict"] = dict(content.verdict)
-    # A file name that is not UTF-8 holds lone surrogates: the escape that JSON has for them is the one Python writes.
-    return {"audit.json": f"{_lines(data, '')}\n".encode("utf-8", "backslashreplace")}
-
-
-def _lines(value: Any, indent: str) -> str:
-    """Dictionaries and lists that hold rows are spread over lines, everything else stays on one."""
-    inner = f"{indent} "
-    if isinstance(value, Mapping) and value and (not indent or _has_rows(value)):
-        items = [f"{inner}{_flat(str(k))}: {_lines(v, inner)}" for k, v in value.items()]
-        return "{\n" + ",\n".join(items) + f"\n{indent}}}"
-    if _is_rows(value):
-        return "[\n" + ",\n".join(inner + _lines(v, inner) for v in value) + f"\n{indent}]"
-    return _flat(value)
-
-
-def _has_rows(value: Mapping[str, Any]) -> bool:
-    return any(_is_rows(v) or (isinstance(v, Mapping) and _has_rows(v)) for v in value.values())
-
-
-def _is_rows(value: Any) -> bool:
-    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], Mapping)
-
-
-def _flat(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        result = dataclasses.replace(result, verdict=dict(content.verdict))
+    return {"audit.json": result.to_bytes()}

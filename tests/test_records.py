@@ -14,7 +14,7 @@ import pytest
 
 from audit.engines import Shard
 from audit.errors import FolderOccupied, MachineError, UnusableInput, UsageError
-from audit.records import RunFolder, merge, read_run, record_bytes, writing
+from audit.records import RunFolder, merge, read_run, writing
 from audit.result import AuditResult, Disparity, Estimate, GroupEstimate, MeanMap, Measurement, Pair, Skipped
 
 COLUMNS = ["wrong_label_rate", "confidence"]
@@ -219,11 +219,11 @@ def test_a_full_disk_is_the_machines_trouble_and_leaves_the_old_file(tmp_path: P
 
 
 def test_the_record_holds_no_nan_and_reads_as_json() -> None:
-    record = json.loads(record_bytes(a_result()))
+    record = json.loads(a_result().to_bytes())
 
     assert record["format"] == 1
     assert record["measurements"][0]["overall"]["value"] is None
-    assert b"NaN" not in record_bytes(a_result())
+    assert b"NaN" not in a_result().to_bytes()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', "\x00"])

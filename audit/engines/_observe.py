@@ -78,7 +78,8 @@ def _mean_maps(
     for target, signed in maps.items():
         total = signed.sum(axis=(1, 2), dtype=np.float64)
         counts = np.isfinite(total) & (total > 0)
-        shares = signed[counts].astype(np.float64) / total[counts, None, None]
+        # Whole multiples of 2^-32 add up exactly in any order: batches and interruptions change no digit of a sum.
+        shares = np.round(signed[counts].astype(np.float64) / total[counts, None, None] * 2.0**32) / 2.0**32
         side = right[counts].astype(np.int64)
         for grouping in plan.groupings:
             group = grouping.codes[rows[counts]]

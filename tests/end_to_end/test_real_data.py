@@ -1,0 +1,121 @@
+"""Real faces and real models, against counts and figures that were computed independently."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import audit
+from tests.support.data import shared_data
+
+STRENGTH = {  # behind the last ReLU: max_of_channel_mean, mean_of_channel_max, mean
+    ("female", "asian"): (0.8714, 2.804, 0.1804),
+    ("female", "black"): (0.7005, 2.413, 0.1574),
+    ("female", "white"): (0.7658, 2.773, 0.1814),
+    ("male", "black"): (0.9851, 2.786, 0.1859),
+    ("male", "white"): (1.0585, 2.887, 0.1892),
+}
+FACE_MASS = {
+    ("female", "asian"): 0.571,
+    ("female", "black"): 0.660,
+    ("female", "white"): 0.596,
+    ("male", "black"): 0.789,
+    ("male", "white"): 0.752,
+}
+
+
+@pytest.fixture(scope="module")
+def gender() -> audit.AuditResult:
+    return audit.run_audit(shared_data("models", "gender.onnx"), probe=shared_data("faces"))
+
+
+def check_counts(result: audit.AuditResult, name: str) -> None:
+    expected = json.loads(shared_data("expected.json").read_text())[name]
+    wrong = result["wrong_label_rate"].measurement
+    seen = {frozenset(g.attributes.items()): (g.n, round((g.value or 0) * g.n)) for g in wrong.by_group}
+    for key, cell in expected.items():
+        if "=" in key:
+            names, values = key.split("=")
+            assert seen[frozenset(zip(names.split("+"), values.split("/"), strict=True))] == tuple(cell), key
+    assert (wrong.overall.n, round((wrong.overall.value or 0) * wrong.overall.n)) == tuple(expected["all"])
+
+
+def test_counts_are_exact(gender: audit.AuditResult) -> None:
+    check_counts(gender, "gender.onnx")
+
+
+def test_activation_strength_agrees_with_independent_figures(gender: audit.AuditResult) -> None:
+    last = [layer["name"] for layer in gender.model["layers"] if layer["tapped"]][-1]
+    for i, reduction in enumerate(("max_of_channel_mean", "mean_of_channel_max", "mean")):
+        table = gender[f"activation_strength[layer={last},reduction={reduction}]"].by_group("gender*race")["value"]
+        for key, expected in STRENGTH.items():
+            assert table[key] == pytest.approx(expected[i], rel=0.005)
+
+
+def test_relevance_mass_of_the_face_agrees_with_independent_figures(gender: audit.AuditResult) -> None:
+    column = "relevance_mass[cam=cam,decisions=all,region=face,target=predicted]"
+    table = gender[column].by_group("gender*race")["value"]
+
+    assert {key: table[key] for key in FACE_MASS} == pytest.approx(FACE_MASS, abs=0.01)
+
+
+def test_gaps_agree_with_the_independent_computation(gender: audit.AuditResult) -> None:
+    expected = {
+        "gender": (0.3, 0, 3.4),
+        "race": (4.4, 0, 9.5),
+        "age_band": (23.5, 17.1, 28.5),
+        "gender*race": (16.1, 3.8, 23.7),
+    }
+    for attribute, points in expected.items():
+        gap = gender["wrong_label_rate"].measurement.disparity(attribute)
+        assert gap is not None
+        assert [100 * (x or 0) for x in (gap.value, gap.low, gap.high)] == pytest.approx(points, abs=0.1)
+    worst = gender["wrong_label_rate"].measurement.disparity("gender*race")
+    assert worst is not None
+    assert (worst.worst, worst.best) == ({"gender": "female", "race": "black"}, {"gender": "male", "race": "black"})
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [("age_gender.onnx", "gender.onnx"), ("gender_imdb_rgb.onnx", "gender_imdb_rgb.onnx")],
+)
+def test_the_other_onnx_models_have_their_counts(name: str, counts: str) -> None:
+    check_counts(audit.run_audit(shared_data("models", name), probe=shared_data("faces")), counts)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("name", "cam"), [("gender.pt", "gradcam"), ("gender_imdb_rgb.pt", "auto")])
+def test_torchscript_decides_as_onnx_does_for_every_image(name: str, cam: str) -> None:
+    pytest.importorskip("torch")
+    options = {"probe": shared_data("faces"), "limit": 400}
+    script = audit.run_audit(shared_data("models", name), **options, cam=cam).items
+    onnx = audit.run_audit(shared_data("models", name.replace(".pt", ".onnx")), **options).items
+
+    assert (script["decision"] == onnx["decision"]).all()
+    assert np.abs(script["score.male"] - onnx["score.male"]).max() < 1e-4
+
+
+def idx(path: Path) -> np.ndarray:
+    """An IDX file: big-endian sizes after a four-byte head, then bytes."""
+    raw = gzip.decompress(path.read_bytes())
+    axes = raw[3]
+    shape = np.frombuffer(raw, ">u4", axes, 4)
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+def test_digits_with_a_fixed_batch_and_an_old_opset(tmp_path: Path) -> None:
+    images = idx(shared_data("digits", "t10k-images-idx3-ubyte.gz"))
+    labels = idx(shared_data("digits", "t10k-labels-idx1-ubyte.gz"))
+    for digit in range(10):
+        (tmp_path / "digits" / str(digit)).mkdir(parents=True)
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        Image.fromarray(image).save(tmp_path / "digits" / str(label) / f"{i:05d}.png", compress_level=1)
+    result = audit.run_audit(shared_data("models", "mnist_cnn.onnx"), probe=tmp_path / "digits", batch_size=64)
+
+    assert result["wrong_label_rate"].overall.n == 10_000
+    assert 1 - (result["wrong_label_rate"].overall.value or 0) == pytest.approx(0.989, abs=0.0005)

@@ -1,0 +1,194 @@
+"""The whole way through: a model file and a folder of pictures to a record that follows from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import audit
+from audit.engines import ENGINES
+from audit.errors import Interrupted, SettingsError
+from audit.settings import RunSettings
+from tests.support.onnx_networks import save, small_cnn
+
+
+@pytest.fixture(scope="module")
+def result(model: Path, probe: Path) -> audit.AuditResult:
+    return audit.run_audit(model, probe=probe)
+
+
+def record(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "audit.json").read_text())
+
+
+def test_figures_follow_from_the_per_item_table(result: audit.AuditResult) -> None:
+    items = result.items
+    counted = items.groupby(["attribute.gender", "attribute.skin"])["wrong_label_rate"].mean()
+    table = result["wrong_label_rate"].by_group("gender*skin")["value"]
+
+    assert np.allclose(counted.to_numpy(), table.to_numpy())
+    assert ((items["decision"] != items["label"]) == items["wrong_label_rate"].astype(bool)).all()
+
+
+def test_every_measure_has_a_column_and_every_column_a_measurement(result: audit.AuditResult) -> None:
+    columns = {m.column for m in result.measurements}
+    fixed = {"path", "image_sha256", "subject", "status", "reason", "label", "decision"}
+    beside = {c for c in result.items.columns if c.startswith(("score.", "attribute."))} | fixed
+
+    assert set(result.items.columns) - beside == columns
+
+
+def test_python_and_the_folder_hold_the_same(
+    result: audit.AuditResult, model: Path, probe: Path, tmp_path: Path
+) -> None:
+    audit.run_audit(model, probe=probe, out=tmp_path / "out")
+    read = audit.read_run(tmp_path / "out")
+
+    assert read.to_json()["measurements"] == result.to_json()["measurements"]
+    assert np.array_equal(read.mean_maps[0].sums, result.mean_maps[0].sums)
+    pd.testing.assert_frame_equal(
+        read.items[["wrong_label_rate", "confidence"]], result.items[["wrong_label_rate", "confidence"]]
+    )
+
+
+def test_two_runs_give_the_same_record_but_for_the_block_run(model: Path, probe: Path, tmp_path: Path) -> None:
+    for name, workers in (("one", 1), ("two", 3)):
+        audit.run_audit(model, probe=probe, out=tmp_path / name, workers=workers)
+    one, two = (record(tmp_path / name) for name in ("one", "two"))
+    one.pop("run"), two.pop("run")
+
+    assert one == two
+
+
+def test_the_batch_size_changes_no_figure(result: audit.AuditResult, model: Path, probe: Path) -> None:
+    other = audit.run_audit(model, probe=probe, batch_size=7)
+    values = [m.overall.value for m in result.measurements]
+
+    assert [m.overall.value for m in other.measurements] == pytest.approx(values, rel=1e-5)
+
+
+def test_an_interrupted_run_goes_on_and_gives_the_same_record(
+    model: Path, probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit.run_audit(model, probe=probe, out=tmp_path / "whole", batch_size=16)
+
+    def ctrl_c(done: int, total: int) -> None:
+        if done >= 32:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match=r"after 32 of 96 images.*--resume"):
+        audit.run_audit(model, probe=probe, out=tmp_path / "cut", batch_size=16, progress=ctrl_c)
+    seen: list[int] = []
+    audit.run_audit(
+        model, probe=probe, out=tmp_path / "cut", batch_size=16, resume=True, progress=lambda done, _: seen.append(done)
+    )
+    whole, cut = record(tmp_path / "whole"), record(tmp_path / "cut")
+    whole.pop("run"), cut.pop("run")
+
+    assert seen[0] == 32
+    assert cut == whole
+    assert sorted(p.name for p in (tmp_path / "cut").iterdir()) == ["audit.json", "records.parquet", "tallies.npz"]
+
+
+def test_a_model_no_better_than_chance_is_not_judged(model: Path, probe: Path, tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text('[[rule]]\nid = "r"\nmeasure = "wrong_label_rate"\nmax = 1.0\n')
+    options = {"probe": probe, "policy": tmp_path / "policy.toml", "classes": ["male", "female"]}
+    refused = audit.run_audit(model, **options)
+    accepted = audit.run_audit(model, **options, accept_chance=True)
+
+    assert "no better than chance" in refused.notes[0]
+    assert refused.verdict is not None
+    assert refused.verdict["status"] == "not judged"
+    assert accepted.verdict is not None
+    assert accepted.verdict["status"] == "pass"
+
+
+def test_what_nobody_said_is_assumed_and_said_first(probe: Path, tmp_path: Path) -> None:
+    bare = save(small_cnn(classes=2), tmp_path / "bare.onnx")
+    notes = audit.run_audit(bare, probe=probe, accept_chance=True).notes
+
+    assert any("unit" in note for note in notes)
+    assert any("alphabetical" in note for note in notes)
+
+
+def test_abstaining_is_a_failure_and_not_an_error(model: Path, probe: Path) -> None:
+    result = audit.run_audit(model, probe=probe, abstain_below=0.9)
+    failed = result.items["status"] == "failed"
+
+    assert failed.any()
+    assert result["failure_rate"].overall.value == pytest.approx(failed.mean())
+    assert result["wrong_label_rate"].overall.n == (~failed).sum()
+    assert result.items.loc[failed, "decision"].isna().all()
+    assert result.items.loc[failed, "reason"].str.contains("abstained").all()
+
+
+def test_an_unreadable_picture_is_the_files_failure_not_the_models(model: Path, probe: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    shutil.copytree(probe, folder)
+    victim = min((folder / "images").iterdir())
+    victim.write_text("not a picture")
+    result = audit.run_audit(model, probe=folder)
+    row = result.items[result.items["path"] == f"images/{victim.name}"].iloc[0]
+
+    assert row["status"] == "unreadable"
+    assert result.probe["unreadable"] == 1
+    assert result["failure_rate"].overall.n == 95
+    assert result["failure_rate"].overall.value == 0.0
+
+
+def test_a_positive_class_brings_the_conditional_rates_but_not_within_the_label(model: Path, probe: Path) -> None:
+    result = audit.run_audit(model, probe=probe, positive="female")
+    within = {s.attribute for s in result.skipped if s.measure == "false_positive_rate"}
+
+    assert result["false_positive_rate"].by_group("skin")["n"].sum() == 48
+    assert "gender" in within
+    assert "gender*skin" in within
+
+
+def test_an_unknown_setting_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"unknown setting, got 'group'.*Did you mean groups\?"):
+        audit.run_audit("m.onnx", probe="p", group=["skin"])
+
+
+def test_settings_that_only_say_how_fast_stand_in_run(model: Path, probe: Path, tmp_path: Path) -> None:
+    audit.run_audit(model, probe=probe, out=tmp_path / "out", settings=RunSettings(batch_size=8))
+    held = record(tmp_path / "out")
+
+    assert held["run"]["batch_size"] == 8
+    assert not {"batch_size", "workers", "device"} & set(held["settings"])
+    assert set(held["settings"]) == {f.name for f in dataclasses.fields(RunSettings)} - {
+        "batch_size",
+        "workers",
+        "device",
+    }
+
+
+def test_the_files_hashes_are_those_of_the_files(model: Path, probe: Path, tmp_path: Path) -> None:
+    from audit.records import sha256
+
+    audit.run_audit(model, probe=probe, out=tmp_path / "out")
+    held = record(tmp_path / "out")
+
+    assert held["files"]["records.parquet"] == f"sha256 {sha256(tmp_path / 'out' / 'records.parquet')}"
+    assert held["model"]["sha256"] == sha256(model)
+
+
+def test_one_failing_batch_leaves_nothing_behind(
+    model: Path, probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from audit.errors import ModelError
+
+    def broken(plan: object, rows: object) -> object:
+        raise ModelError("the model broke")
+
+    monkeypatch.setattr(ENGINES.get("local"), "shards", broken)
+    with pytest.raises(ModelError):
+        audit.run_audit(model, probe=probe, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
