@@ -96,18 +96,18 @@ def explanation(rule: Mapping[str, Any]) -> str:
 
 
 def skipped(reading: Reading) -> Section | None:
-    """What could not be had: one row a measure and reason, its variants counted."""
+    """What could not be had: one row a reason, with the measures it holds for and their variants."""
     if not reading.result.skipped:
         return None
-    grouped: dict[tuple[str, str], list[str]] = {}
+    grouped: dict[str, dict[str, list[str]]] = {}
     for skip in reading.result.skipped:
         said = [parameters_text(skip.parameters), f"by {attribute_title(skip.attribute)}" if skip.attribute else ""]
-        grouped.setdefault((skip.measure, skip.reason), []).append(", ".join(filter(None, said)))
+        grouped.setdefault(skip.reason, {}).setdefault(skip.measure, []).append(", ".join(filter(None, said)))
     rows = []
-    for (measure, reason), variants in grouped.items():
-        named = list(dict.fromkeys(filter(None, variants)))
+    for reason, measures in grouped.items():
+        named = list(dict.fromkeys(v for variants in measures.values() for v in variants if v))
         beneath = "; ".join(named) if len(named) <= 3 else f"{len(named)} variants, the first: {named[0]}"
-        rows.append((Cell(shown(measure), beneath), Cell(shown(reason, 600))))
+        rows.append((Cell(", ".join(shown(m) for m in measures), beneath), Cell(shown(reason, 600))))
     table = Table(
         caption="What could not be measured, and why", columns=(Column("Measure"), Column("Reason")), rows=tuple(rows)
     )

@@ -67,7 +67,12 @@ def _counts(reading: Reading, contrast: Contrast, what: Callable[[Attributes], s
     many, few = numbers.in_hundred(_value(contrast.high), _value(contrast.low))
     high = group_phrase(contrast.high.attributes, reading.label)
     low = group_phrase(contrast.low.attributes, reading.label)
-    return f"Of the {high} {many} {what(contrast.high.attributes)}; of the {low} {few}."
+    return f"Of the {_before(high)} {many} {what(contrast.high.attributes)}; of the {_before(low)} {few}."
+
+
+def _before(phrase: str) -> str:
+    """A phrase that ends in a number is kept apart from the number that follows."""
+    return f"{phrase}," if phrase[-1:].isdigit() else phrase
 
 
 def _rests_on(reading: Reading, contrast: Contrast) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_DRAWN = 4
 MOST_GROUPS = 12
 MOST_LINES = 48
+WIDE = 6  # regions side by side: their names are short
 
 
 def focus(reading: Reading) -> Section | None:
@@ -72,8 +73,8 @@ def _blocks(
     having = [m for m in mass if m.groups(attribute)]
     if having and draw:
         yield _regions(reading, having, attribute, f"focus{place}")
-    yield from group_tables(reading, having, attribute, "Relevance mass")
-    yield from group_tables(reading, reading.focus("lift"), attribute, "Lift")
+    yield from group_tables(reading, having, attribute, "Relevance mass", WIDE)
+    yield from group_tables(reading, reading.focus("lift"), attribute, "Lift", WIDE)
 
 
 def _maps(found: MeanMap, name: str) -> Picture | None:

@@ -13,11 +13,13 @@ from reports._wording import attribute_title, group_label, group_phrase, measure
 WIDE = 4  # measures side by side: more do not fit a page
 
 
-def group_tables(reading: Reading, measurements: Sequence[Measurement], attribute: str, what: str) -> Iterator[Table]:
-    """Values with intervals by group, at most four measures a table; the last row is everybody."""
+def group_tables(
+    reading: Reading, measurements: Sequence[Measurement], attribute: str, what: str, wide: int = WIDE
+) -> Iterator[Table]:
+    """Values with intervals by group, at most `wide` measures a table; the last row is everybody."""
     having = [m for m in measurements if m.groups(attribute)]
-    for start in range(0, len(having), WIDE):
-        part = having[start : start + WIDE]
+    for start in range(0, len(having), wide):
+        part = having[start : start + wide]
         rows = [_row(part, g) for g in part[0].groups(attribute)]
         rows.append((Cell("all images"), *_cells(part, [m.overall for m in part])))
         weak = any(row[0].mark for row in rows)

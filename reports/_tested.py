@@ -18,8 +18,10 @@ _NAMES = {"sha256": "SHA-256", "input": "Fed with", "facts": "Stated about the m
 def tested(reading: Reading) -> Section:
     """The model file, how it was fed, the probe set's hashes."""
     model, probe, run = reading.result.model, reading.result.probe, reading.result.run
+    first = {k: model[k] for k in ("file", "sha256") if k in model}
+    stated = {k: v for k, v in {**first, **model}.items() if k != "layers" and v not in (None, {}, [])}
     rows = [
-        *flat({k: v for k, v in model.items() if k != "layers"}),
+        *flat(stated),
         ("Probe set", size_of(probe)),
         ("Label", shown(reading.label)),
         ("Attributes", joined([shown(a) for a in probe.get("attributes", ())]) or "–"),
