@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import audit
 from audit.engines import ENGINES
-from audit.errors import AuditError, Interrupted, MachineError, ProbeError, SettingsError, nearest
+from audit.errors import AuditError, Interrupted, MachineError, ProbeError
 from audit.gate import Policy, judge, read_policy
 from audit.planning import Prepared, prepare, probe_options
 from audit.probes import ProbeSet, read_probe
 from audit.records import RunFolder, sha256
 from audit.result import AuditResult, Measurement
 from audit.runtimes import open_model
-from audit.settings import RunSettings
+from audit.settings import RunSettings, read_run_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,12 +121,10 @@ def run_audit(
 
 
 def _settings(settings: RunSettings | None, options: Mapping[str, Any]) -> RunSettings:
-    known = [f.name for f in dataclasses.fields(RunSettings)]
-    for name in options:
-        if name not in known:
-            raise SettingsError("unknown setting", value=name, allowed=known, hint=nearest(name, known))
-    tupled = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    return dataclasses.replace(settings or RunSettings(), **tupled)
+    """Options over settings, with the checks that the command line makes."""
+    checked = read_run_settings(options, folder=None, environ={})
+    given: dict[str, Any] = {name: getattr(checked, name) for name in options}
+    return dataclasses.replace(settings or RunSettings(), **given)
 
 
 def _pass(folder: RunFolder, prepared: Prepared, progress: Progress | None) -> None:
