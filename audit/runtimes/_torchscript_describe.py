@@ -95,6 +95,11 @@ def reason_of(error: BaseException) -> str:
     return last.removeprefix("RuntimeError: ").rstrip(".")[:300] or type(error).__name__
 
 
+def reducible(layer: Found) -> tuple[int, bool, bool]:
+    """What `Tapped` needs to know to reduce a layer."""
+    return layer.place, not layer.non_negative, layer.last
+
+
 def _with_pooled(program: Program, found: list[Found], tails: Mapping[str, Tail]) -> list[Found]:
     """The pooled map is a layer too where it is not behind a non-linearity (a concatenation, a scaled map)."""
     places = {layer.place for layer in found if layer.reason is None}
@@ -157,7 +162,8 @@ def _layers(
     kept = []
     for layer in found:
         seen = shapes.get(layer.name, ())
-        shape = seen[1:2] if len(seen) == 4 and seen[2:] == (1, 1) else seen[1:]
+        shape = (seen[3], *seen[1:3]) if layer.last and len(seen) == 4 else seen[1:]
+        shape = shape[:1] if len(shape) == 3 and shape[1:] == (1, 1) else shape
         # A gate or an answer, not a layer: sigmoids of vectors and convolutions that work on a pooled vector.
         if layer.name not in pooled and len(shape) == 1 and layer.kind in {"sigmoid", "conv"}:
             continue
@@ -190,13 +196,13 @@ def _self_test(
     can = [layer for layer in layers if layer.reason is None]
     if not can:
         return "it has no layer that could be reached"
-    places = {layer.name: layer.place for layer in found}
-    spatial = [places[layer.name] for layer in can if layer.spatial]
+    named = {layer.name: layer for layer in found}
+    spatial = [named[layer.name].place for layer in can if layer.spatial]
     logits = [tail.logits for tail in tails.values()][:1]
     leaf = spatial[-1] if spatial and logits else None
     gradients = []
     try:
-        strengths = [(places[layer.name], not layer.non_negative) for layer in can]
+        strengths = [reducible(named[layer.name]) for layer in can]
         tapped = Tapped(program, values=logits, strengths=strengths, leaf=leaf)
         for images in batches:
             taken = tapped(images)

@@ -61,6 +61,9 @@ class Program:
         node = value.node()
         if node.kind() == "prim::Constant":
             return value.toIValue()
+        if node.kind() == "prim::ListConstruct":
+            items = [self.attribute(one) for one in node.inputs()]
+            return None if None in items else items
         names = _attribute_path(value)
         found = self.module if names else None
         for name in names:

@@ -67,11 +67,12 @@ def fixed_batches(program: Program) -> list[int]:
     for node in program.nodes:
         if operator(node) in {"view", "reshape"}:
             size = node.inputsAt(1)
+            if size.node().kind() == "prim::ListConstruct":  # the rest of the shape may be computed
+                size = next(iter(size.node().inputs()), size)
             given = program.attribute(size)
-            if given is None and size.node().kind() == "prim::ListConstruct":
-                given = [program.attribute(value) for value in size.node().inputs()]
-            if given and isinstance(given[0], int) and 1 < given[0] <= 1024:
-                found.add(given[0])
+            first = given[0] if isinstance(given, list) and given else given
+            if isinstance(first, int) and 1 < first <= 1024:
+                found.add(first)
     return sorted(found)
 
 

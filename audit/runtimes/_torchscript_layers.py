@@ -30,18 +30,21 @@ GATES = {"sigmoid": "silu", "hard_sigmoid": "hard_swish", "relu6": "hard_swish",
 CONVOLUTIONS = {"convolution", "conv2d", "conv_transpose2d", "thnn_conv2d", "conv2d_relu"}
 NORMS = {"batch_norm", "native_batch_norm", "instance_norm", "group_norm", "layer_norm"}
 SETTLING = {*NORMS, "add", "sub", "mul", "div", "dropout", "feature_dropout", "contiguous", "to"}
+KEEPING = {*SETTLING, *NONLINEAR}  # leave the order of the axes as it is
 INSIDE = "it stands inside a branch or a loop of the file, where values can't be reached"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """A layer before its shape is known. `place` is the node that makes it; with a `reason` it can't be reached."""
+    """A layer before its shape is known. `place` is the node that makes it; with a `reason` it can't be reached.
+    `last`: if its value has four axes, then they are [B, h, w, C]."""
 
     name: str
     kind: str
     place: int
     convolution: bool
     non_negative: bool
+    last: bool = False
     reason: str | None = None
 
 
@@ -82,6 +85,7 @@ def found_at(program: Program, place: int, kind: str, name: str) -> Found:
         place=place,
         convolution=_follows_convolution(program, place),
         non_negative=kind in NON_NEGATIVE,
+        last=_channels_last(program, place),
     )
 
 
@@ -173,6 +177,21 @@ def _follows_convolution(program: Program, place: int) -> bool:
             places += [maker for maker in makers if maker is not None and maker not in seen]
         seen.add(at)
     return False
+
+
+def _channels_last(program: Program, place: int) -> bool:
+    """Whether the channels are the last axis: behind a permutation to there, or a layer that works on the last axis."""
+    while True:
+        node = program.nodes[place]
+        kind = operator(node)
+        if kind in {"linear", "layer_norm", "matmul"}:
+            return True
+        if kind == "permute":
+            return bool(program.attribute(node.inputsAt(1)) == [0, 2, 3, 1])
+        maker = program.maker(node.inputsAt(0)) if kind in KEEPING else None
+        if maker is None:
+            return False
+        place = maker
 
 
 def _gated(program: Program, place: int) -> int | None:

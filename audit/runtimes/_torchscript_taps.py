@@ -19,8 +19,10 @@ from audit.runtimes._torchscript_graph import Program, in_place, walk
 
 # What is put behind a layer, in TorchScript. `strengths` gives [3, B] in the order of audit.runtimes.REDUCTIONS.
 _PIECES = """
-def strengths(x: Tensor, clip: bool) -> Tensor:
+def strengths(x: Tensor, clip: bool, last: bool) -> Tensor:
     x = x.float()
+    if last and x.dim() == 4:
+        x = x.permute([0, 3, 1, 2])
     if clip:
         x = torch.relu(x)
     if x.dim() == 2:
@@ -52,7 +54,7 @@ class Tapped:
     Args:
         program: the straightened graph.
         values: values of it to give back as they are.
-        strengths: places of layers to reduce where they stand, with whether to clip them at 0 first.
+        strengths: layers to reduce where they stand: place, whether to clip at 0 first, whether channels are last.
         leaf: place of the layer whose gradient is wanted: it is cut off from what is before it, so that gradients are
             recorded for the tail of the network only.
     """
@@ -61,7 +63,7 @@ class Tapped:
         self,
         program: Program,
         values: Sequence[Any] = (),
-        strengths: Sequence[tuple[int, bool]] = (),
+        strengths: Sequence[tuple[int, bool, bool]] = (),
         leaf: int | None = None,
     ) -> None:
         import torch
@@ -74,8 +76,8 @@ class Tapped:
         kept = [mirrored[value.unique()] for value in values]
         safe = {v.unique(): _insert(graph, nodes, v, "copy") for v in kept if overwritten(v)}
         wanted = [safe.get(value.unique(), value) for value in kept]
-        for place, clip in strengths:
-            wanted.append(_insert(graph, nodes, nodes[place].outputsAt(0), "strengths", clip))
+        for place, *how in strengths:
+            wanted.append(_insert(graph, nodes, nodes[place].outputsAt(0), "strengths", *how))
         if leaf is not None:
             wanted.append(_cut(graph, nodes, leaf, write=overwritten(nodes[leaf].outputsAt(0))))
         _return(graph, wanted)

@@ -5,16 +5,26 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import MachineError, MissingExtra, ModelError, UsageError, nearest
 from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Description, Model, Request, TensorSpec
 from audit.runtimes._batching import pieces
-from audit.runtimes._torchscript_describe import GUARD_TOLERANCE, Seen, difference, look_inside, reason_of, untouched
+from audit.runtimes._torchscript_capture import channels_first, gradient_of, joined, rows
+from audit.runtimes._torchscript_describe import (
+    GUARD_TOLERANCE,
+    Seen,
+    difference,
+    look_inside,
+    reason_of,
+    reducible,
+    untouched,
+)
 from audit.runtimes._torchscript_graph import Program, tensors, walk
 from audit.runtimes._torchscript_input import check_arguments, computing_type, fixed_batches, image_input
+from audit.runtimes._torchscript_layers import Found
 from audit.runtimes._torchscript_safety import EXPORT, Contents, check_file, check_graphs
 from audit.runtimes._torchscript_taps import Tapped
 
@@ -45,7 +55,7 @@ class TorchScriptModel:
         self._request: Request | None = None
         self._seen: Seen | None = None
         self._tapped: Tapped | None = None
-        self._apart = False
+        self._apart = self._last = False
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
         with self._running(shape[1:]):
@@ -62,24 +72,25 @@ class TorchScriptModel:
             raise UsageError(
                 "the model has no such output", value=request.output, allowed=names, hint=nearest(request.output, names)
             )
-        for layer, reductions in request.reductions.items():
+        for name, reductions in request.reductions.items():
             for unknown in set(reductions) - set(REDUCTIONS):
-                raise ModelError(f"unknown reduction of the layer {layer!r}", value=unknown, allowed=REDUCTIONS)
-        strengths = [(self._place(name), not seen.found[name].non_negative) for name in request.reductions]
-        mapped = None if request.cam_layer is None else self._place(request.cam_layer, spatial=True)
+                raise ModelError(f"unknown reduction of the layer {name!r}", value=unknown, allowed=REDUCTIONS)
+        strengths = [reducible(self._layer(name)) for name in request.reductions]
+        layer = None if request.cam_layer is None else self._layer(request.cam_layer, spatial=True)
+        self._last = layer is not None and layer.last
         if request.gradients:
-            if mapped is None or seen.description.gradients is not None:
+            if layer is None or seen.description.gradients is not None:
                 raise ModelError(seen.description.gradients or "gradients need a layer to map", where=self.path)
             logits = seen.tails[request.output].logits
-            self._tapped = Tapped(program, values=[logits], strengths=strengths, leaf=mapped)
-        elif mapped is not None:
-            self._tapped = Tapped(program, values=[program.nodes[mapped].outputsAt(0)], strengths=strengths)
+            self._tapped = Tapped(program, values=[logits], strengths=strengths, leaf=layer.place)
+        elif layer is not None:
+            self._tapped = Tapped(program, values=[program.nodes[layer.place].outputsAt(0)], strengths=strengths)
         elif strengths:
             self._tapped = Tapped(program, strengths=strengths)
 
     def run(self, images: NDArray[Any]) -> Capture:
         with self._running(images.shape[1:]):
-            return _joined([self._pass(piece, real) for piece, real in pieces(images, self.batch)])
+            return joined([self._pass(piece, real) for piece, real in pieces(images, self.batch)])
 
     def close(self) -> None:
         self._program = self._seen = self._tapped = self._request = None
@@ -90,7 +101,7 @@ class TorchScriptModel:
         if request is None:
             raise ModelError("the model has not been prepared for a run", where=self.path)
         if self._tapped is None:
-            return Capture(outputs=_rows(untouched(self._opened(), fed)[request.output], real), strengths={})
+            return Capture(outputs=rows(untouched(self._opened(), fed)[request.output], real), strengths={})
         taken = self._tapped(fed)
         mapped = taken.leaf if request.gradients else next(iter(taken.values), None)
         return Capture(
@@ -100,16 +111,16 @@ class TorchScriptModel:
                 for (layer, names), stacked in zip(request.reductions.items(), taken.strengths, strict=True)
                 for name in names
             },
-            activation=None if mapped is None else mapped.detach()[:real].float().cpu().numpy(),
-            gradient=_gradient(taken.values[0], taken.leaf, real) if request.gradients else None,
+            activation=None if mapped is None else channels_first(mapped[:real], last=self._last),
+            gradient=gradient_of(taken.values[0], taken.leaf, real, last=self._last) if request.gradients else None,
         )
 
     def _guarded(self, output: str, images: Any, returned: Mapping[str, Any], real: int) -> NDArray[np.float32]:
         """The outputs; those of the untouched module where looking inside changed them on the first batch."""
-        outputs = _rows(returned[output], real)
+        outputs = rows(returned[output], real)
         if self.guard is not None and not self._apart:
             return outputs
-        bare = _rows(untouched(self._opened(), images)[output], real)
+        bare = rows(untouched(self._opened(), images)[output], real)
         if self.guard is None:
             self.guard = difference(bare, outputs)
             self._apart = not self.guard <= GUARD_TOLERANCE
@@ -159,8 +170,8 @@ class TorchScriptModel:
         tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
         return tensor.to(self._type) if tensor.is_floating_point() else tensor
 
-    def _place(self, name: str, *, spatial: bool = False) -> int:
-        """The place of a layer that can be tapped; ModelError otherwise."""
+    def _layer(self, name: str, *, spatial: bool = False) -> Found:
+        """A layer that can be tapped; ModelError otherwise."""
         layers = {layer.name: layer for layer in self._described().description.layers}
         if name not in layers:
             hint = nearest(name, layers)
@@ -169,7 +180,7 @@ class TorchScriptModel:
         reason = layer.reason or ("its value is a vector, not a map" if spatial and not layer.spatial else None)
         if reason is not None:
             raise ModelError(f"the layer {name!r} can't be looked at: {reason}", where=self.path)
-        return self._described().found[name].place
+        return self._described().found[name]
 
     def _described(self) -> Seen:
         if self._seen is None:
@@ -248,53 +259,3 @@ def _silence() -> Iterator[None]:
 def _check_memory(error: RuntimeError) -> None:
     if "can't allocate memory" in str(error) or "out of memory" in str(error):
         raise MachineError("not enough memory for a batch", hint="Try a smaller --batch-size") from error
-
-
-def _rows(value: Any, real: int) -> NDArray[np.float32]:
-    """Outputs of the first `real` images as float32; one number a picture as [B, 1], [B, K, 1, 1] as [B, K]."""
-    array: NDArray[np.float32] = value.detach().float().cpu().numpy()
-    if array.ndim == 0:
-        array = array.reshape(1)
-    if array.ndim == 1 or array.shape[2:] == (1, 1):
-        array = array.reshape(len(array), -1)
-    return array[:real]
-
-
-def _gradient(logits: Any, leaf: Any, real: int) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
-    """The gradient of each image's target logit, [real, C, h, w]. One logit: class 1 is it, class 0 its negative."""
-    import torch
-
-    table = logits.reshape(len(leaf), -1)
-
-    def gradient(targets: NDArray[np.int64]) -> NDArray[np.float32]:
-        chosen = torch.from_numpy(targets).to(table.device)
-        if table.shape[1] == 1:
-            picked = table[:real, 0] * (2 * chosen - 1).to(table.dtype)
-        else:
-            picked = table[:real].gather(1, chosen[:, None])[:, 0]
-        (found,) = torch.autograd.grad(picked.sum(), leaf, retain_graph=True)
-        result: NDArray[np.float32] = found[:real].float().cpu().numpy()
-        return result
-
-    return gradient
-
-
-def _joined(parts: list[Capture]) -> Capture:
-    """The captures of consecutive pieces as one."""
-    import numpy as np
-
-    if len(parts) == 1:
-        return parts[0]
-    edges = np.cumsum([len(part.outputs) for part in parts])[:-1]
-    activations = [part.activation for part in parts if part.activation is not None]
-    gradients = [part.gradient for part in parts if part.gradient is not None]
-
-    def gradient(targets: NDArray[np.int64]) -> NDArray[np.float32]:
-        return np.concatenate([one(some) for one, some in zip(gradients, np.split(targets, edges), strict=True)])
-
-    return Capture(
-        outputs=np.concatenate([part.outputs for part in parts]),
-        strengths={key: np.concatenate([part.strengths[key] for part in parts]) for key in parts[0].strengths},
-        activation=np.concatenate(activations) if activations else None,
-        gradient=gradient if gradients else None,
-    )

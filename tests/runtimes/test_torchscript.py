@@ -131,6 +131,25 @@ def test_an_activation_can_be_had_without_gradients(tmp_path: Path) -> None:
     np.testing.assert_allclose(captured.activation, watched.seen[0].numpy(), rtol=1e-5)
 
 
+def test_a_map_with_its_channels_last_is_turned_round(tmp_path: Path) -> None:
+    network = networks.build(networks.ChannelsLast())
+    model = opened(network, tmp_path)
+    (layer,) = [one for one in model.describe((1, 3, 24, 16)).layers if one.kind == "silu"]
+    model.prepare(Request(output="output", cam_layer="silu", gradients=True, reductions={"silu": REDUCTIONS}))
+    images = networks.noise(3)[..., :16]
+    captured = model.run(images.numpy())
+    logits, watched = networks.watch(network, images, leaf=0)
+    (gradient,) = torch.autograd.grad(logits[:, 1].sum(), watched.cut)
+    turned = watched.seen[0].permute(0, 3, 1, 2)
+    assert layer.shape == (10, 6, 4)
+    np.testing.assert_allclose(captured.activation, turned.numpy(), rtol=1e-5, atol=1e-6)
+    expected = gradient.permute(0, 3, 1, 2).numpy()
+    np.testing.assert_allclose(captured.gradient(np.ones(3, np.int64)), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        captured.strengths["silu", "mean_of_channel_max"], reduced(turned)["mean_of_channel_max"], rtol=1e-5
+    )
+
+
 def test_a_convolution_that_no_non_linearity_follows_is_a_layer(tmp_path: Path) -> None:
     network = networks.build(networks.NoLinear())
     model = opened(network, tmp_path)

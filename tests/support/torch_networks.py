@@ -209,6 +209,24 @@ class FixedBatch(nn.Module):
         return self.fc(torch.relu(self.conv(x)).mean([2, 3]).view(self.batch, 4))
 
 
+class ChannelsLast(nn.Module):
+    """A ConvNeXt block: inside it the channels are the last axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 4, stride=4)
+        self.norm = nn.LayerNorm(6)
+        self.widen = nn.Linear(6, 10)
+        self.narrow = nn.Linear(10, 6)
+        self.fc = nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        y = self.norm(x.permute(0, 2, 3, 1))
+        y = self.narrow(functional.silu(self.widen(y)))
+        return self.fc((x + y.permute(0, 3, 1, 2)).mean([2, 3]))
+
+
 class Talking(nn.Module):
     """Prints and warns whenever it runs."""
 
