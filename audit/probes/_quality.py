@@ -38,23 +38,22 @@ def quality(image: Image.Image) -> tuple[float, float, float, float]:
     height, width = luma.shape
     pixels, inner = height * width, max(height - 2, 0) * max(width - 2, 0)
     rows = max(1, _STRIP // width)
+    # Sums of squares are taken about a rough mean: about 0 they would drown the contrast of a flat picture.
+    about = np.int16(luma[:: max(1, height // 16), :: max(1, width // 16)].mean())
     sums = np.zeros(3)
     for top in range(0, height, rows):
-        sums += _strip(luma[top : top + rows + 2], min(rows, height - top))
+        sums += _strip(luma[top : top + rows + 2], min(rows, height - top), about)
     mean = sums[0] / pixels
     sharpness = sums[2] / inner - (_laplacian_sum(luma) / inner) ** 2 if inner else 0.0
-    return mean + 128, float(np.sqrt(max(sums[1] / pixels - mean**2, 0))), max(sharpness, 0.0), float(pixels)
+    return mean + float(about), float(np.sqrt(max(sums[1] / pixels - mean**2, 0))), max(sharpness, 0.0), float(pixels)
 
 
-def _strip(luma: NDArray[np.uint8], own: int) -> NDArray[np.float64]:
-    """Sum and sum of squares of luma - 128 over the strip's own rows, and of its Laplacian's squares.
-
-    Float32 is exact enough: around 128 a strip's sums of squares stay near 2**31, added up in many lanes.
-    """
+def _strip(luma: NDArray[np.uint8], own: int, about: np.int16) -> NDArray[np.float64]:
+    """Sum and sum of squares of luma - about over the strip's own rows, and sum of its Laplacian's squares."""
     width, size = luma.shape[1], luma.size
     _scratch.grow(size)
     levels, floats = _scratch.levels[:size], _scratch.floats[: own * width]
-    np.subtract(luma.reshape(-1), np.int16(128), out=levels, dtype=np.int16)
+    np.subtract(luma.reshape(-1), about, out=levels, dtype=np.int16)
     floats[...] = levels[: own * width]
     sums = np.array([floats.sum(), np.dot(floats, floats), 0.0], dtype=np.float64)
     inside = size - 2 * width

@@ -16,7 +16,7 @@ from audit.probes._images import Unreadable, decode, read_bytes
 Points = NDArray[np.float64]  # [n, 2]: x, y
 Shares = NDArray[np.float32]  # [h, w]
 
-_LINES = 8  # scan lines in a cell
+_STRIPS = 4  # a cell is cut into these
 
 
 class Shape(Protocol):
@@ -109,8 +109,10 @@ def _chain(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 def cover(rings: Iterable[Points], grid: tuple[int, int]) -> Shares:
     """Share of each cell of a (height, width) grid covered by the union of polygons, given in cells.
 
-    Exact along each of eight scan lines a cell: an edge crossed going down adds all that lies to its right, one
-    crossed going up takes it away. Where polygons share a cell without overlapping their shares add up.
+    Each cell is cut into strips: in each, a side going down adds all that lies to its right, one going up takes it
+    away, by the share of the strip's height that it spans and at the middle of that span. Areas are exact so; within
+    a strip, a slanted side counts for the cell that its middle lies in. Where polygons share a cell without
+    overlapping, their shares add up.
     """
     shares: Shares = np.zeros(grid, dtype=np.float32)
     edges = np.concatenate([_edges(ring) for ring in rings])
@@ -119,19 +121,22 @@ def cover(rings: Iterable[Points], grid: tuple[int, int]) -> Shares:
     right, bottom = (min(n, int(np.ceil(edges[:, axis].max()))) for n, axis in ((grid[1], 0), (grid[0], 1)))
     if left >= right or top >= bottom:
         return shares
-    wide, count = right - left, (bottom - top) * _LINES
-    lines = top + (np.arange(count) + 0.5) / _LINES
-    line, edge = np.nonzero((edges[:, 1] <= lines[:, None]) != (edges[:, 3] <= lines[:, None]))
-    x0, y0, x1, y1 = edges[edge].T
-    x = np.clip(x0 + (lines[line] - y0) * (x1 - x0) / (y1 - y0) - left, 0, wide)
+    wide, count = right - left, (bottom - top) * _STRIPS
+    strips = top + np.arange(count)[:, None] / _STRIPS
+    low, high = np.minimum(edges[:, 1], edges[:, 3]), np.maximum(edges[:, 1], edges[:, 3])
+    begin, end = np.maximum(low, strips), np.minimum(high, strips + 1 / _STRIPS)
+    strip, side = np.nonzero(begin < end)
+    begin, end = begin[strip, side], end[strip, side]
+    x0, y0, x1, y1 = edges[side].T
+    x = np.clip(x0 + ((begin + end) / 2 - y0) * (x1 - x0) / (y1 - y0) - left, 0, wide)
     cell = np.minimum(x.astype(np.int64), wide - 1)
-    turn = np.where(y1 > y0, 1.0, -1.0)
-    # Running sums along a line: the crossed cell gets what lies right of the crossing, every later one a whole cell.
-    at = line * (wide + 1) + cell
-    steps = np.bincount(at, turn * (cell + 1 - x), count * (wide + 1))
-    steps += np.bincount(at + 1, turn * (x - cell), count * (wide + 1))
+    span = (end - begin) * np.where(y1 > y0, _STRIPS, -_STRIPS)
+    # Running sums along a strip: the crossed cell gets what lies right of the side, every later one a whole cell.
+    at = strip * (wide + 1) + cell
+    steps = np.bincount(at, span * (cell + 1 - x), count * (wide + 1))
+    steps += np.bincount(at + 1, span * (x - cell), count * (wide + 1))
     filled = np.abs(steps.reshape(count, -1)[:, :wide].cumsum(axis=1))
-    shares[top:bottom, left:right] = np.minimum(filled, 1).reshape(-1, _LINES, wide).mean(axis=1)
+    shares[top:bottom, left:right] = np.minimum(filled, 1).reshape(-1, _STRIPS, wide).mean(axis=1)
     return shares
 
 

@@ -118,10 +118,18 @@ def test_a_byte_order_mark_and_an_unnamed_column_do_no_harm(tmp_path) -> None:
 
 
 BROKEN = {
-    "more cells than columns": ("manifest.csv", "path,gender\na.png,female,3\n", "line 2: the row has 3 cells and the header 2"),
+    "more cells than columns": (
+        "manifest.csv",
+        "path,gender\na.png,female,3\n",
+        "line 2: the row has 3 cells and the header 2",
+    ),
     "fewer cells than columns": ("manifest.csv", "path,gender\na.png\n", "line 2: the row has 1 cells"),
     "an open quote": ("manifest.csv", 'path,gender\n"a.png,female\n', "no CSV file: unexpected end of data"),
-    "two columns of one name": ("manifest.csv", "path,gender,gender\na,b,c\n", "two columns have the same name, got 'gender'"),
+    "two columns of one name": (
+        "manifest.csv",
+        "path,gender,gender\na,b,c\n",
+        "two columns have the same name, got 'gender'",
+    ),
     "no rows": ("manifest.csv", "path,gender\n", "the manifest has no rows"),
     "nothing at all": ("manifest.csv", "", "the manifest has no rows"),
     "no text": ("manifest.csv", b"path,gender\n\xff\xfe,\n", "can't be read.*Save it as UTF-8"),
@@ -146,5 +154,7 @@ def test_two_manifests_are_one_too_many(tmp_path) -> None:
     write_probe(tmp_path, ROWS)
     as_jsonl(tmp_path)
 
-    with pytest.raises(ProbeError, match=r"more than one manifest: manifest\.csv and manifest\.jsonl.*Keep exactly one"):
+    with pytest.raises(
+        ProbeError, match=r"more than one manifest: manifest\.csv and manifest\.jsonl.*Keep exactly one"
+    ):
         read_probe(tmp_path)

@@ -87,9 +87,7 @@ def test_the_folders_own_file_is_read_and_flags_win(tmp_path) -> None:
 def test_bands_replace_a_number_by_its_range(tmp_path) -> None:
     ages = ["0", "17", "17.9", "18", "29", "44", "45", "59", "60", "101", ""]
 
-    probe = probe_of(
-        tmp_path, {"gender": ["f"] * 11, "age": ages}, groups=("age",), bands={"age": (0, 18, 30, 45, 60)}
-    )
+    probe = probe_of(tmp_path, {"gender": ["f"] * 11, "age": ages}, groups=("age",), bands={"age": (0, 18, 30, 45, 60)})
 
     assert list(probe.table["attribute.age"]) == [
         *["0-17"] * 3, *["18-29"] * 2, "30-44", *["45-59"] * 2, *["60+"] * 2, None,
@@ -119,7 +117,9 @@ def test_edges_must_ascend(tmp_path, edges) -> None:
 def test_a_group_with_ten_thousand_values_is_refused_with_the_number_and_the_way_out(tmp_path) -> None:
     columns = {"gender": ["f", "m"] * 5000, "income": [str(i) for i in range(10_000)]}
 
-    with pytest.raises(UsageError, match=r"--group: income makes 10,000 groups. Allowed: at most 1,000.*--band income="):
+    with pytest.raises(
+        UsageError, match=r"--group: income makes 10,000 groups. Allowed: at most 1,000.*--band income="
+    ):
         probe_of(tmp_path, columns, groups=("income",))
     assert probe_of(tmp_path, columns).groupings == (("gender",),)
 
