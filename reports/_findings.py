@@ -227,13 +227,17 @@ def _inside(reading: Reading, measurement: Measurement) -> list[tuple[Contrast, 
     """Clear contrasts of what happens inside the model, strongest first; true where the groups differ in the label.
 
     A model is made to respond differently to what it tells apart, so groups are compared among those of one label
-    where the record has such pairs; the label's own contrast comes last.
+    where the record has such pairs, the most misjudged group before the others; the label's own contrast comes last.
     """
     found: list[tuple[Contrast, bool]] = []
     for attribute in reading.attributes:
         parts = attribute.split("*")
         crossed = reading.label in parts and len(parts) > 1
-        contrast = within(measurement, attribute, (reading.label,)) if crossed else extreme(measurement, attribute)
+        worst = extreme(reading.errors, attribute) if reading.errors else None
+        about = worst.high.attributes if worst else None
+        contrast = (
+            within(measurement, attribute, (reading.label,), about) if crossed else extreme(measurement, attribute)
+        )
         if contrast is not None:
             found.append((contrast, attribute == reading.label))
     found.sort(key=lambda f: (f[1], -f[0].difference_low))

@@ -141,15 +141,18 @@ def extreme(measurement: Measurement, attribute: str) -> Contrast | None:
     )
 
 
-def within(measurement: Measurement, attribute: str, shared: Sequence[str]) -> Contrast | None:
-    """The clearest pair of an intersection whose groups have the same value of every `shared` attribute."""
+def within(
+    measurement: Measurement, attribute: str, shared: Sequence[str], about: Attributes | None = None
+) -> Contrast | None:
+    """The clearest pair of an intersection whose groups have the same value of every `shared` attribute; one with the
+    group `about` goes before all others."""
     found = [
         c
         for p in measurement.pairs
         if p.attribute == attribute and all(p.first[k] == p.second[k] for k in shared)
         if (c := _contrast(measurement, p, tuple(shared))) is not None
     ]
-    return max(found, key=lambda c: c.difference_low, default=None)
+    return max(found, key=lambda c: (about in (c.high.attributes, c.low.attributes), c.difference_low), default=None)
 
 
 def _contrast(measurement: Measurement, pair: Pair, shared: tuple[str, ...]) -> Contrast | None:

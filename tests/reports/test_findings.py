@@ -83,6 +83,22 @@ def test_groups_are_compared_among_those_of_one_label() -> None:
     assert "men it is" not in finding.sentence.replace("women", "")
 
 
+def test_the_most_misjudged_group_goes_before_a_clearer_pair_without_it() -> None:
+    faces = results.faces()
+    errors, mass = faces["wrong_label_rate"].measurement, faces["relevance_mass"].measurement
+    men = {"gender": "male", "race": "black"}
+    pairs = tuple(
+        dataclasses.replace(p, difference=0.69, difference_low=0.6, difference_high=0.75)
+        if (p.first.get("gender"), p.second) == ("male", men)
+        else p
+        for p in mass.pairs
+    )
+    changed = dataclasses.replace(mass, pairs=pairs)
+    (finding,) = said(dataclasses.replace(faces, measurements=(errors, changed)), "Focus")
+
+    assert "for black women" in finding.sentence
+
+
 def test_picture_quality_that_differs_is_a_caution() -> None:
     (finding,) = said(results.faces(), "Picture quality", "caution")
 
