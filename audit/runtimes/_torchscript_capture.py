@@ -41,7 +41,9 @@ def gradient_of(logits: Any, leaf: Any, real: int, *, last: bool) -> Callable[[N
             picked = table[:real, 0] * (2 * chosen - 1).to(table.dtype)
         else:
             picked = table[:real].gather(1, chosen[:, None])[:, 0]
-        (found,) = torch.autograd.grad(picked.sum(), leaf, retain_graph=True)
+        if not picked.requires_grad:  # this output does not depend on the layer
+            return channels_first(torch.zeros_like(leaf)[:real], last=last)
+        (found,) = torch.autograd.grad(picked.sum(), leaf, retain_graph=True, materialize_grads=True)
         return channels_first(found[:real], last=last)
 
     return gradient

@@ -48,7 +48,8 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
     pooled = {head.layer for head in heads.values()}
     layers = _layers(found, shapes, pooled, failure)
     batches = [images, images if fixed else images[:1], images]
-    broken = failure or _self_test(program, batches, layers, found, tails)
+    broken, no_gradients = _tested(program, batches, layers, {layer.name: layer for layer in found}, tails)
+    broken = failure or broken
     if broken:
         reason = f"this file can't be looked into: {broken}"
         layers = tuple(replace(layer, reason=layer.reason or reason) for layer in layers)
@@ -64,7 +65,7 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
             heads=heads,
             heads_missing={name: missing.get(name, ASSEMBLED) for name in returned if name not in heads},
             final={name: tails[name].final if name in tails else None for name in returned},
-            gradients=f"this file gives no gradients: {broken}" if broken else None if tails else ASSEMBLED,
+            gradients=None if no_gradients is None else f"this file gives no gradients: {no_gradients}",
         ),
         found={layer.name: layer for layer in found},
         tails=tails,
@@ -165,7 +166,7 @@ def _layers(
         shape = (seen[3], *seen[1:3]) if layer.last and len(seen) == 4 else seen[1:]
         shape = shape[:1] if len(shape) == 3 and shape[1:] == (1, 1) else shape
         # A gate or an answer, not a layer: sigmoids of vectors and convolutions that work on a pooled vector.
-        if layer.name not in pooled and len(shape) == 1 and layer.kind in {"sigmoid", "conv"}:
+        if layer.name not in pooled and seen and len(shape) <= 1 and layer.kind in {"sigmoid", "conv"}:
             continue
         odd = f"its value has the shape {list(seen)}; maps [N, C, h, w] and vectors [N, C] can be read"
         kept.append((layer, shape, layer.reason or failure or (None if len(seen) in (2, 4) else odd)))
@@ -183,39 +184,57 @@ def _layers(
     )
 
 
-def _self_test(
-    program: Program, batches: list[Any], layers: tuple[Layer, ...], found: list[Found], tails: Mapping[str, Tail]
-) -> str | None:
-    """Tapped calls, with two batch sizes where the file takes several, and a gradient of each: None when the
-    outputs are the untouched module's and the gradients arrive, else what went wrong.
+def _tested(
+    program: Program,
+    batches: list[Any],
+    layers: tuple[Layer, ...],
+    found: Mapping[str, Found],
+    tails: Mapping[str, Tail],
+) -> tuple[str | None, str | None]:
+    """Why the layers can't be tapped, and why there are no gradients; None where they can, where there are."""
+    can = [found[layer.name] for layer in layers if layer.reason is None]
+    maps = [found[layer.name] for layer in layers if layer.reason is None and layer.spatial]
+    broken = _test_taps(program, batches, can) if can else None
+    if broken or not maps:
+        return broken, broken or "it has no map that can be reached"
+    return None, _test_gradients(program, batches, maps[-1], tails) if tails else ASSEMBLED
+
+
+def _test_taps(program: Program, batches: list[Any], can: list[Found]) -> str | None:
+    """Tapped calls, with two batch sizes where the file takes several: None when the outputs are the untouched
+    module's, else what went wrong.
 
     Private API may change under us, and this is where it would show.
     """
+    try:
+        tapped = Tapped(program, strengths=[reducible(layer) for layer in can])
+        changes = [_changed(untouched(program, images), tensors(tapped(images).returned)) for images in batches]
+    except RuntimeError as error:
+        return reason_of(error)
+    return next((change for change in changes if change), None)
+
+
+def _test_gradients(program: Program, batches: list[Any], leaf: Found, tails: Mapping[str, Tail]) -> str | None:
+    """The same with a gradient of each call, which must be the same for the same picture."""
     import torch
 
-    can = [layer for layer in layers if layer.reason is None]
-    if not can:
-        return "it has no layer that could be reached"
-    named = {layer.name: layer for layer in found}
-    spatial = [named[layer.name].place for layer in can if layer.spatial]
-    logits = [tail.logits for tail in tails.values()][:1]
-    leaf = spatial[-1] if spatial and logits else None
     gradients = []
     try:
-        strengths = [reducible(named[layer.name]) for layer in can]
-        tapped = Tapped(program, values=logits, strengths=strengths, leaf=leaf)
+        tapped = Tapped(program, values=[tail.logits for tail in tails.values()], leaf=leaf.place)
         for images in batches:
             taken = tapped(images)
+            reached = [value.float().sum() for value in taken.values if value.requires_grad]
+            if not reached:
+                return f"no gradient arrives at its last map, {leaf.name}"
+            gradients.append(torch.autograd.grad(sum(reached), taken.leaf)[0][0].float())
             changed = _changed(untouched(program, images), tensors(taken.returned))
             if changed:
                 return changed
-            if leaf is not None:
-                gradients.append(torch.autograd.grad(taken.values[0].float().sum(), taken.leaf)[0][0].float())
     except RuntimeError as error:
         return reason_of(error)
-    scale = max((float(one.abs().max()) for one in gradients), default=0.0)
+    scale = max(float(one.abs().max()) for one in gradients)
     if any(float((one - gradients[0]).abs().max()) > 1e-3 * scale for one in gradients):
-        return "its gradients change from call to call"
+        return "they change from call to call"
     return None
 
 

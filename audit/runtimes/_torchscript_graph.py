@@ -157,8 +157,9 @@ def _returned(value: Any) -> dict[str, Any]:
 
 
 def _field_names(kind: Any) -> list[str]:
-    """The fields of a NamedTuple type, [] of a plain tuple."""
-    return re.findall(r"(\w+) ?:", kind.annotation_str) or [str(n) for n in getattr(kind, "names", list)() or []]
+    """The fields of `NamedTuple(age : Tensor, gender : Tensor)`, [] of a plain tuple."""
+    written = kind.str()
+    return re.findall(r"(\w+) : ", written) if written.startswith("NamedTuple(") else []
 
 
 def _straighten(module: Any, graph: Any) -> Any:

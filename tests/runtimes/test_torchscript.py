@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +222,29 @@ def test_each_of_several_outputs_has_its_name_and_head(kind: str, names: list[st
     np.testing.assert_allclose(model.run(networks.noise(2).numpy()).outputs, expected.detach().numpy(), rtol=1e-5)
 
 
+def test_a_named_tuple_gives_its_fields_as_outputs(tmp_path: Path) -> None:
+    description = opened(networks.build(networks.NamedOutputs()), tmp_path).describe((1, 3, 24, 24))
+    assert [(spec.name, spec.shape) for spec in description.outputs] == [("age", (None, 1)), ("gender", (None, 2))]
+
+
+def test_an_output_put_together_at_run_time_has_activations_but_no_gradients(tmp_path: Path) -> None:
+    model = opened(networks.build(networks.LateOutput()), tmp_path)
+    description = model.describe((1, 3, 24, 24))
+    model.prepare(Request(output="late", reductions={"relu": ("mean",)}))
+    captured = model.run(networks.noise(2).numpy())
+    assert captured.outputs.shape == (2, 4)
+    assert "puts this output together only when it runs" in description.gradients
+    assert "puts this output together only when it runs" in description.heads_missing["late"]
+
+
+def test_a_gradient_of_an_output_that_the_layer_does_not_reach_is_zero(tmp_path: Path) -> None:
+    network = networks.build(networks.TwoOutputs("early"))
+    model = opened(network, tmp_path, "traced")
+    model.prepare(Request(output="output0", cam_layer="body.3", gradients=True))
+    gradient = model.run(networks.noise(2).numpy()).gradient(np.ones(2, np.int64))
+    assert not gradient.any()
+
+
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("name", ["plain", "residual", "depthwise-se", "softmax", "one-sigmoid", "silu", "no-linear"])
 def test_a_pool_and_a_linear_layer_are_found_as_the_head(name: str, how: str, tmp_path: Path) -> None:
@@ -337,22 +360,48 @@ def test_outputs_come_from_the_untouched_module_when_tapping_changes_them(
     np.testing.assert_array_equal(second.outputs, honest)
 
 
-def test_a_broken_tap_is_noticed_when_the_model_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from audit.runtimes import _torchscript_taps
+@pytest.fixture
+def broken_piece(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Changes what is put behind layers, as another version of torch might change what it does."""
+    from audit.runtimes import _torchscript_taps as taps
 
+    def change(old: str, new: str) -> None:
+        assert old in taps._PIECES
+        monkeypatch.setattr(taps, "_PIECES", taps._PIECES.replace(old, new))
+        taps._pieces.cache_clear()
+
+    yield change
+    taps._pieces.cache_clear()
+
+
+def test_taps_that_fail_are_noticed_and_the_model_still_answers(
+    tmp_path: Path, broken_piece: Callable[[str, str], None]
+) -> None:
     network = networks.build(networks.Plain())
-    model = open_model(networks.save(network, tmp_path / "model.pt"))
-    monkeypatch.setattr(_torchscript_taps, "_PIECES", _torchscript_taps._PIECES.replace(".requires_grad_(True)", ""))
-    _torchscript_taps._pieces.cache_clear()
-    try:
-        description = model.describe((1, 3, 24, 24))
-    finally:
-        _torchscript_taps._pieces.cache_clear()
+    broken_piece("x.mean(1)", "x.mean(9)")
+    model = opened(network, tmp_path)
+    description = model.describe((1, 3, 24, 24))
     model.prepare(Request(output="output"))
     outputs = model.run(networks.noise(2).numpy()).outputs
-    assert all("this file can't be looked into" in layer.reason for layer in description.layers)
-    assert "this file gives no gradients" in description.gradients
+    assert all("this file can't be looked into: Dimension out of range" in layer.reason for layer in description.layers)
+    assert "can't be looked into" in description.heads_missing["output"]
     np.testing.assert_allclose(outputs, network(networks.noise(2)).detach().numpy(), rtol=1e-5)
+
+
+def test_taps_that_change_the_outputs_are_noticed(tmp_path: Path, broken_piece: Callable[[str, str], None]) -> None:
+    broken_piece("x = x.float()", "x.mul_(2.0)")
+    description = opened(networks.build(networks.Plain()), tmp_path).describe((1, 3, 24, 24))
+    assert "doing so changes the output 'output'" in description.layers[0].reason
+
+
+def test_gradients_that_do_not_arrive_are_noticed(tmp_path: Path, broken_piece: Callable[[str, str], None]) -> None:
+    broken_piece(".requires_grad_(True)", "")
+    model = opened(networks.build(networks.Plain()), tmp_path)
+    description = model.describe((1, 3, 24, 24))
+    assert description.gradients == "this file gives no gradients: no gradient arrives at its last map, act2"
+    assert [layer.reason for layer in description.layers] == [None, None]
+    with pytest.raises(ModelError, match="no gradient arrives"):
+        model.prepare(Request(output="output", cam_layer="act2", gradients=True))
 
 
 def test_what_a_model_prints_and_warns_stays_off_the_terminal(

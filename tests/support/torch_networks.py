@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -144,7 +144,7 @@ class NoLinear(nn.Module):
 
 
 class TwoOutputs(nn.Module):
-    """Age and gender from one body; `kind` is the type that carries them."""
+    """Age and gender from one body; `kind` is the type that carries them, or "early": the age from the picture."""
 
     def __init__(self, kind: str = "tuple") -> None:
         super().__init__()
@@ -154,9 +154,40 @@ class TwoOutputs(nn.Module):
         self.kind = kind
 
     def forward(self, x: Tensor) -> Any:
+        early = self.age(x.mean([1, 2])[:, :8])
         x = self.body(x).mean([2, 3])
-        age, gender = self.age(x), self.gender(x)
+        age, gender = early if self.kind == "early" else self.age(x), self.gender(x)
         return {"age": age, "gender": gender} if self.kind == "dict" else (age, gender)
+
+
+class AgeAndGender(NamedTuple):
+    age: Tensor
+    gender: Tensor
+
+
+class NamedOutputs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3)
+
+    def forward(self, x: Tensor) -> AgeAndGender:
+        x = torch.relu(self.conv(x)).mean([2, 3])
+        return AgeAndGender(x[:, :1], x[:, 1:])
+
+
+class LateOutput(nn.Module):
+    """Its dictionary is filled in a branch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        y = torch.relu(self.conv(x)).mean([2, 3])
+        if x.size(0) > 0:
+            found["late"] = y
+        return found
 
 
 class Overwritten(nn.Module):
