@@ -7,6 +7,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -28,8 +29,9 @@ RECORD = "audit.json"
 TABLE = "records.parquet"
 TALLIES = "tallies.npz"
 PARTIAL = ".partial"
+LOG = "run.log"
 # Everything a run may leave: what `--force` and a repeated run replace, and nothing else.
-OURS = (RECORD, TABLE, TALLIES, PARTIAL, "report.html", "report.pdf", "summary.md", "junit.xml", "tables", "run.log")
+OURS = (RECORD, TABLE, TALLIES, PARTIAL, "report.html", "report.pdf", "summary.md", "junit.xml", "tables", LOG)
 _ROWS_A_SHARD = 2000
 
 
@@ -76,15 +78,35 @@ class RunFolder:
         self._check(force=force, resume=resume)
         self._made = not folder.exists()
         self._partial = folder / PARTIAL
+        self.resumed = resume and self._partial.is_dir()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not (resume and self._partial.is_dir()):
+            if not self.resumed:
                 shutil.rmtree(self._partial, ignore_errors=True)
                 self._partial.mkdir(mode=0o700)
                 (self._partial / "fingerprint").write_text(fingerprint)
         except OSError as error:
             raise machine_error(error, folder) from error
         self._pending: list[Shard] = []
+
+    @contextlib.contextmanager
+    def logging(self) -> Iterator[None]:
+        """What the package logs goes to `run.log`, one line an event; a resumed run adds to it."""
+        path = self.folder / LOG
+        path.touch(mode=0o600)
+        handler = _QuietHandler(path, mode="a" if self.resumed else "w", encoding="utf-8")
+        handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+        handler.setLevel(logging.INFO)
+        logger = logging.getLogger("audit")
+        level = logger.level
+        logger.setLevel(min(level or logging.INFO, logging.INFO))
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            handler.close()
 
     def _check(self, *, force: bool, resume: bool) -> None:
         folder = self.folder
@@ -181,19 +203,34 @@ class RunFolder:
 
     def finish(self, result: AuditResult) -> None:
         """Write the record, drop the shards and what an earlier run left."""
-        for name in set(OURS) - {RECORD, TABLE, TALLIES, PARTIAL}:
+        for name in set(OURS) - {RECORD, TABLE, TALLIES, PARTIAL, LOG}:
             _remove(self.folder / name)
         write_record(result, self.folder)
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def abandon(self) -> None:
         """Leave no trace of a run that came to nothing."""
-        _remove(self._partial)
-        if self._made and not any(self.folder.iterdir()):
-            self.folder.rmdir()
+        if self._made:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            _remove(self._partial)
 
     def _shards(self) -> list[Path]:
         return sorted(self._partial.glob("shard-*.parquet"))
+
+
+class _QuietHandler(logging.FileHandler):
+    """A log that can't be written is no reason to talk over the error that follows from the same full disk."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 the name is logging's
+        """Nothing."""
+
+
+class _OneLine(logging.Formatter):
+    """An event stays on its line, whatever an untrusted name in it holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in super().format(record))
 
 
 def write_record(result: AuditResult, folder: Path) -> None:

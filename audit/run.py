@@ -7,6 +7,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
+import logging
 import platform
 import tempfile
 import time
@@ -35,6 +36,7 @@ Progress = Callable[[int, int], None]
 
 # Settings that say how fast, not what: they stand in the record's `run` block.
 _MACHINE = ("device", "batch_size", "workers")
+_LOG = logging.getLogger(__name__)
 _VERSIONS = ("numpy", "pandas", "pillow", "onnx", "onnxruntime", "torch", "scipy")
 
 
@@ -82,11 +84,18 @@ def run_audit(
             force=force or out is None,
             resume=resume,
         )
+        stack.enter_context(folder.logging())
+        _LOG.info("bias-audit %s: %s on %s", audit.__version__, opened.path.name, probe_set.folder.name)
+        for note in (*prepared.notes, *(f"skipped {s.measure}: {s.reason}" for s in prepared.skipped)):
+            _LOG.info("%s", note)
         _pass(folder, prepared, progress)
         columns = [m.column for m in prepared.plan.measures]
         records, values, mean_maps = folder.collect(len(probe_set), columns)
         seconds = time.monotonic() - begun
-        if (records["status"] == "unreadable").all():
+        unread = records[records["status"] == "unreadable"]
+        for path, reason in zip(unread["path"], unread["reason"], strict=True):
+            _LOG.warning("unreadable: %s: %s", path, reason)
+        if len(unread) == len(records):
             folder.abandon()
             raise ProbeError(
                 "no picture of the probe set can be read", where=probe, hint=str(records["reason"].iloc[0])
@@ -115,6 +124,9 @@ def run_audit(
         )
         if rules is not None:
             result = dataclasses.replace(result, verdict=judge(result, rules).to_json())
+        _LOG.info(
+            "measured %d images in %.1f s; verdict: %s", len(probe_set), seconds, (result.verdict or {}).get("status")
+        )
         if out is not None:
             folder.finish(result)
     return result
@@ -133,6 +145,8 @@ def _pass(folder: RunFolder, prepared: Prepared, progress: Progress | None) -> N
 
     total = len(prepared.plan.probe)
     done = folder.done()
+    if len(done):
+        _LOG.info("going on after %d of %d images", len(done), total)
     rows = np.setdiff1d(np.arange(total, dtype=np.int64), done)
     seen = len(done)
     if progress:
@@ -147,6 +161,7 @@ def _pass(folder: RunFolder, prepared: Prepared, progress: Progress | None) -> N
         folder.flush()
     except KeyboardInterrupt:
         folder.flush()
+        _LOG.warning("interrupted after %d of %d images", seen, total)
         raise Interrupted(
             f"interrupted after {seen} of {total} images; what was done is kept in {folder.folder}",
             hint="Go on with the same command and --resume",

@@ -78,17 +78,23 @@ def bare_pass(path: Path, kind: str) -> Callable[[np.ndarray], object]:
 
 def build_model(folder: Path, kind: str) -> Path:
     if kind == "onnx":
-        from tests.support.onnx_networks import resnet18
+        from tests.support.onnx_networks import resnet18, save
 
-        return resnet18(folder / "resnet18.onnx", classes=2)
+        return save(resnet18(), folder / "resnet18.onnx")
     import torch
 
+    from tests.support.torch_networks import build
     from tests.support.torch_networks import resnet18 as eager
 
-    module = eager(classes=2).eval()
+    module = build(eager(classes=2)).eval()
     path = folder / "resnet18.pt"
     torch.jit.trace(module, torch.zeros(1, 3, 224, 224)).save(str(path))
     return path
+
+
+def size_file(path: Path) -> None:
+    """TorchScript does not say how large a picture it wants."""
+    path.with_name(f"{path.name}.toml").write_text("[model.input]\nsize = [224, 224]\n")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -104,6 +110,7 @@ def main(argv: list[str] | None = None) -> None:
         path = build_model(folder, asked.format)
         probe = read_probe(write_probe(folder / "probe", asked.images), ProbeOptions())
         model = open_model(path, device="cpu")
+        size_file(path)
         settings = RunSettings(classes=("a", "b"), preprocess="imagenet", cam=asked.cam, batch_size=asked.batch_size)
         prepared = prepare(model, probe, settings)
         made = decoded(prepared, asked.batch_size)

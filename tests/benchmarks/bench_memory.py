@@ -32,10 +32,10 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=2000)
     parser.add_argument("--many", type=int, default=20000)
     asked = parser.parse_args()
-    from tests.support.onnx_networks import plain_cnn
+    from tests.support.onnx_networks import save, small_cnn
 
     with tempfile.TemporaryDirectory() as temporary:
-        model = plain_cnn(Path(temporary) / "model.onnx")
+        model = save(small_cnn(classes=2), Path(temporary) / "model.onnx")
         few, many = (peak(Path(temporary), model, n) for n in (asked.few, asked.many))
     sys.stdout.write(f"| {asked.few} | {few:.0f} MiB | {asked.many} | {many:.0f} MiB | **{many / few:.2f}** |\n")
 

@@ -94,7 +94,12 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_record(
 
     assert seen[0] == 32
     assert cut == whole
-    assert sorted(p.name for p in (tmp_path / "cut").iterdir()) == ["audit.json", "records.parquet", "tallies.npz"]
+    assert sorted(p.name for p in (tmp_path / "cut").iterdir()) == [
+        "audit.json",
+        "records.parquet",
+        "run.log",
+        "tallies.npz",
+    ]
 
 
 def test_a_model_no_better_than_chance_is_not_judged(model: Path, probe: Path, tmp_path: Path) -> None:
@@ -192,3 +197,23 @@ def test_one_failing_batch_leaves_nothing_behind(
     with pytest.raises(ModelError):
         audit.run_audit(model, probe=probe, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_log_has_one_line_an_event_and_is_gone_on_with(model: Path, probe: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    shutil.copytree(probe, folder)
+    min((folder / "images").iterdir()).write_text("not a picture")
+
+    def ctrl_c(done: int, total: int) -> None:
+        if done >= 32:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        audit.run_audit(model, probe=folder, out=tmp_path / "out", batch_size=16, progress=ctrl_c)
+    audit.run_audit(model, probe=folder, out=tmp_path / "out", batch_size=16, resume=True)
+    lines = (tmp_path / "out" / "run.log").read_text().splitlines()
+
+    assert sum("interrupted after 32 of 96" in line for line in lines) == 1
+    assert sum("going on after 32 of 96" in line for line in lines) == 1
+    assert sum("unreadable: images/" in line for line in lines) == 1
+    assert all(line[:2] == "20" for line in lines)
