@@ -1,0 +1,63 @@
+"""What the README says is what the program does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from audit.cli import cli
+from audit.errors import ExitStatus
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def help_text(*words: str) -> str:
+    code = f"import sys; sys.argv[0] = 'bias-audit'; from audit.cli import main; sys.exit(main({[*words, '--help']!r}))"
+    environment = {"COLUMNS": "80", "PYTHONPATH": str(ROOT), "PATH": "", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("words", [(), ("run",), ("inspect",)], ids=lambda words: " ".join(words) or "bias-audit")
+def test_help_in_the_readme_is_what_the_program_prints(words: tuple[str, ...]) -> None:
+    assert f"```\n{help_text(*words)}\n```" in README
+
+
+def test_no_line_of_help_is_wider_than_a_terminal() -> None:
+    for words in [(), *((name,) for name in cli.commands)]:
+        assert max(map(len, help_text(*words).splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
+    command = cli.commands[name]
+
+    assert command.help
+    assert f"bias-audit {name}" in README
+    assert all(isinstance(p, click.Argument) or getattr(p, "help", None) for p in command.params)
+
+
+def test_every_exit_status_stands_in_the_readme() -> None:
+    section = README[README.index("| exit status |") :]
+    listed = {int(n) for n in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
+
+    assert listed == {int(s) for s in ExitStatus}
+
+
+def test_ci_runs_the_readmes_commands() -> None:
+    for name in ("demo", "tests"):
+        done = subprocess.run(
+            [sys.executable, ROOT / ".ci" / "readme_command.py", name], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.startswith("python3 -m venv")
+
+
+def test_files_named_in_the_readme_are_there() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
