@@ -118,7 +118,8 @@ def _weighed(
     if not evidence:
         needed = "two groups" if rule.kind != "value" else "one group"
         return Finding(
-            status="inconclusive", words=f"fewer than {needed} by {attribute} have {least} subjects{_named(small)}"
+            status="inconclusive",
+            words=f"fewer than {needed} by {attribute} have {least} subjects; below that:{_named(small)}",
         )
     decides = max(evidence, key=lambda e: (_SEVERITY[e.status(rule)], e.beyond(rule)))
     status = decides.status(rule)
