@@ -8,6 +8,7 @@ Kept on purpose: JPEGs are decoded in full (Pillow's draft mode changes pixels),
 from __future__ import annotations
 
 import io
+import os
 import stat
 import warnings
 from pathlib import Path
@@ -46,19 +47,26 @@ def quiet_pillow() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: str | Path) -> bytes:
     """The file's bytes. Raises Unreadable, also for what is no plain file: a pipe would never end."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise Unreadable("this is not a file")
-        if status.st_size > MAX_BYTES:
-            raise Unreadable(f"the file is larger than {MAX_BYTES // 2**20} MiB")
-        return path.read_bytes()
+        with open(path, "rb", buffering=0, opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise Unreadable("this is not a file")
+            if status.st_size > MAX_BYTES:
+                raise Unreadable(f"the file is larger than {MAX_BYTES // 2**20} MiB")
+            return file.readall()
     except FileNotFoundError:
         raise Unreadable("there is no such file") from None
+    except IsADirectoryError:
+        raise Unreadable("this is not a file") from None
     except OSError as error:
         raise Unreadable(f"the file can't be read: {error.strerror or error}") from None
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def decode(data: bytes) -> Image.Image:

@@ -1,31 +1,16 @@
-"""Brightness, contrast, sharpness and size of a decoded picture, before preprocessing."""
+"""Brightness, contrast, sharpness and size of a decoded picture, before preprocessing.
+
+This runs for every pixel of every picture, between decoding and resizing: few passes, and no BLAS, whose own threads
+get in the way of the decoding ones.
+"""
 
 from __future__ import annotations
-
-import threading
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-_STRIP = 131_072  # pixels looked at together: what is needed for them stays in the processor's cache
-
-
-class _Scratch(threading.local):
-    """Working memory of a thread. Getting it anew for each picture costs more than filling it."""
-
-    def __init__(self) -> None:
-        self.levels = np.empty(0, dtype=np.int16)
-        self.second = np.empty(0, dtype=np.int16)
-        self.floats = np.empty(0, dtype=np.float32)
-
-    def grow(self, size: int) -> None:
-        if len(self.levels) < size:
-            self.levels, self.second = np.empty(size, np.int16), np.empty(size, np.int16)
-            self.floats = np.empty(size, np.float32)
-
-
-_scratch = _Scratch()
+_STRIP = 262_144  # pixels looked at together, so that working memory has a bound
 
 
 def quality(image: Image.Image) -> tuple[float, float, float, float]:
@@ -34,41 +19,42 @@ def quality(image: Image.Image) -> tuple[float, float, float, float]:
     On 8-bit luma (ITU-R 601, Pillow's): its mean, its standard deviation, the variance of its Laplacian
     (4-neighbor kernel, pixels that have all four neighbors), and width times height.
     """
-    luma = np.asarray(image.convert("L"))
+    gray = image.convert("L")
+    luma, pixels = np.asarray(gray), image.width * image.height
+    counts, levels = np.array(gray.histogram(), dtype=np.float64), np.arange(256)
+    mean = float(counts @ levels) / pixels
+    contrast = float(np.sqrt(counts @ (levels - mean) ** 2 / pixels))
+    return mean, contrast, _sharpness(luma), float(pixels)
+
+
+def _sharpness(luma: NDArray[np.uint8]) -> float:
+    """Variance of the Laplacian; 0 where no pixel has four neighbors."""
     height, width = luma.shape
-    pixels, inner = height * width, max(height - 2, 0) * max(width - 2, 0)
+    inner = (height - 2) * (width - 2)
+    if min(height, width) < 3:
+        return 0.0
     rows = max(1, _STRIP // width)
-    # Sums of squares are taken about a rough mean: about 0 they would drown the contrast of a flat picture.
-    about = np.int16(luma[:: max(1, height // 16), :: max(1, width // 16)].mean())
-    sums = np.zeros(3)
-    for top in range(0, height, rows):
-        sums += _strip(luma[top : top + rows + 2], min(rows, height - top), about)
-    mean = sums[0] / pixels
-    sharpness = sums[2] / inner - (_laplacian_sum(luma) / inner) ** 2 if inner else 0.0
-    return mean + float(about), float(np.sqrt(max(sums[1] / pixels - mean**2, 0))), max(sharpness, 0.0), float(pixels)
+    squares = sum(_squares(luma[top : top + rows + 2]) for top in range(0, height - 2, rows))
+    mean = _laplacian_sum(luma) / inner
+    return float(max(squares / inner - mean**2, 0))
 
 
-def _strip(luma: NDArray[np.uint8], own: int, about: np.int16) -> NDArray[np.float64]:
-    """Sum and sum of squares of luma - about over the strip's own rows, and sum of its Laplacian's squares."""
-    width, size = luma.shape[1], luma.size
-    _scratch.grow(size)
-    levels, floats = _scratch.levels[:size], _scratch.floats[: own * width]
-    np.subtract(luma.reshape(-1), about, out=levels, dtype=np.int16)
-    floats[...] = levels[: own * width]
-    sums = np.array([floats.sum(), np.dot(floats, floats), 0.0], dtype=np.float64)
-    inside = size - 2 * width
-    if inside > 0:
-        # One long row: neighbors left and right run over its ends there, so both border columns are put to 0.
-        second = np.multiply(levels[width:-width], np.int16(4), out=_scratch.second[:inside])
-        second -= levels[: -2 * width]
-        second -= levels[2 * width :]
-        second[1:] -= levels[width : -width - 1]
-        second[:-1] -= levels[width + 1 : -width]
-        second.reshape(-1, width)[:, :: max(width - 1, 1)] = 0
-        floats = _scratch.floats[:inside]
-        floats[...] = second
-        sums[2] = np.dot(floats, floats)
-    return sums
+def _squares(luma: NDArray[np.uint8]) -> float:
+    """Sum of the squared Laplacian over all rows but the first and the last.
+
+    The rows are taken as one long row. A pair of neighbors, above and left, is another pixel's right and below: each
+    sum serves twice. Beside the border columns lies another row's end, so these are put to 0.
+    """
+    width = luma.shape[1]
+    levels = luma.reshape(-1).astype(np.int16)
+    pairs = levels[: 1 - width] + levels[width - 1 :]
+    second = levels[width:-width] * np.int16(4)
+    second -= pairs[: len(second)]
+    second -= pairs[width + 1 :]
+    second.reshape(-1, width)[:, :: width - 1] = 0
+    squared = second.astype(np.float32)
+    squared *= squared
+    return float(squared.sum())
 
 
 def _laplacian_sum(luma: NDArray[np.uint8]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,7 @@ from audit.probes._geometry import Placement, place
 from audit.probes._images import Preprocess, Unreadable, decode, quiet_pillow, read_bytes
 from audit.probes._quality import quality
 
+_TOGETHER = 4  # images that a thread takes at once: handing over costs time
 _AHEAD = 2  # batches that are decoded while the model works on one
 
 
@@ -64,7 +66,7 @@ class _Reader:
     """What every image of a stream has in common."""
 
     def __init__(self, probe: ProbeSet, spec: InputSpec, regions: tuple[str, ...]) -> None:
-        self._folder = probe.folder
+        self._folder = str(probe.folder)
         self._paths = probe.table["path"].to_numpy()
         self._spec = spec
         self._preprocess = Preprocess(spec)
@@ -81,13 +83,17 @@ class _Reader:
             sha256=[None] * count,
             reasons=[None] * count,
         )
-        batch.done.extend(pool.submit(self._fill, batch, place) for place in range(count))
+        batch.done.extend(pool.submit(self._fill_some, batch, first) for first in range(0, count, _TOGETHER))
         return batch
+
+    def _fill_some(self, batch: _Open, first: int) -> None:
+        for at in range(first, min(first + _TOGETHER, len(batch.rows))):
+            self._fill(batch, at)
 
     def _fill(self, batch: _Open, at: int) -> None:
         row = int(batch.rows[at])
         try:
-            data = read_bytes(self._folder / self._paths[row])
+            data = read_bytes(os.path.join(self._folder, self._paths[row]))  # noqa: PTH118 - four times as fast
             batch.sha256[at] = hashlib.sha256(data).hexdigest()
             image = decode(data)
         except Unreadable as error:
