@@ -118,9 +118,11 @@ def batches(
     batch_size: int,
     workers: int,
     regions: tuple[str, ...] = (),
+    quality: bool = True,
 ) -> Iterator[Batch]:
     """Decode the given rows in order, ahead of the caller, in `workers` threads; memory stays flat (at most a few
-    batches are in flight). Regions come on the input grid, at most GRID x GRID cells."""
+    batches are in flight). Regions come on the input grid, at most GRID x GRID cells. Without `quality` the pictures
+    are not measured, and the batches' `quality` is empty: for a look at the outputs alone."""
     from audit.probes._stream import stream
 
-    return stream(probe, spec, rows, batch_size=batch_size, workers=workers, regions=regions)
+    return stream(probe, spec, rows, batch_size=batch_size, workers=workers, regions=regions, quality=quality)

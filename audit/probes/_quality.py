@@ -13,7 +13,7 @@ from PIL import Image
 _STRIP = 262_144  # pixels looked at together, so that working memory has a bound
 
 
-def quality(image: Image.Image) -> tuple[float, float, float, float]:
+def measure(image: Image.Image) -> tuple[float, float, float, float]:
     """Brightness, contrast, sharpness, pixels of a picture (mode L or RGB), in the order of `measures.QUALITY`.
 
     On 8-bit luma (ITU-R 601, Pillow's): its mean, its standard deviation, the variance of its Laplacian

@@ -18,7 +18,7 @@ from audit.measures import QUALITY
 from audit.probes import GRID, Batch, ProbeSet
 from audit.probes._geometry import Placement, place
 from audit.probes._images import Preprocess, Unreadable, decode, quiet_pillow, read_bytes
-from audit.probes._quality import quality
+from audit.probes._quality import measure
 
 _TOGETHER = 4  # images that a thread takes at once: handing over costs time
 _AHEAD = 2  # batches that are decoded while the model works on one
@@ -30,7 +30,7 @@ class _Open:
 
     rows: NDArray[np.int64]
     images: NDArray[Any]
-    quality: NDArray[np.float64]  # [B, 4]
+    quality: NDArray[np.float64] | None  # [B, 4]
     regions: dict[str, NDArray[np.float32]]
     sha256: list[str | None]
     reasons: list[str | None]
@@ -45,10 +45,11 @@ def stream(
     batch_size: int,
     workers: int,
     regions: tuple[str, ...] = (),
+    quality: bool = True,
 ) -> Iterator[Batch]:
     """See `audit.probes.batches`. Closing the iterator early waits for the few pictures being decoded just then."""
     quiet_pillow()
-    reader = _Reader(probe, spec, regions)
+    reader = _Reader(probe, spec, regions, measured=quality)
     pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="decode")
     ahead: deque[_Open] = deque()
     try:
@@ -65,7 +66,8 @@ def stream(
 class _Reader:
     """What every image of a stream has in common."""
 
-    def __init__(self, probe: ProbeSet, spec: InputSpec, regions: tuple[str, ...]) -> None:
+    def __init__(self, probe: ProbeSet, spec: InputSpec, regions: tuple[str, ...], *, measured: bool) -> None:
+        self._measured = measured
         self._folder = str(probe.folder)
         self._paths = probe.table["path"].to_numpy()
         self._spec = spec
@@ -78,7 +80,7 @@ class _Reader:
         batch = _Open(
             rows=rows,
             images=np.empty(self._spec.shape(count), dtype=self._spec.dtype),
-            quality=np.empty((count, len(QUALITY))),
+            quality=np.empty((count, len(QUALITY))) if self._measured else None,
             regions={name: np.full((count, *self._grid), np.nan, dtype=np.float32) for name in self._regions},
             sha256=[None] * count,
             reasons=[None] * count,
@@ -101,7 +103,8 @@ class _Reader:
             return
         placement = place(image.size, self._spec)
         self._preprocess(image, placement, batch.images[at])
-        batch.quality[at] = quality(image)
+        if batch.quality is not None:
+            batch.quality[at] = measure(image)
         self._cover(batch, at, row, placement)
 
     def _cover(self, batch: _Open, at: int, row: int, placement: Placement) -> None:
@@ -125,7 +128,7 @@ def _finish(batch: _Open) -> Batch:
         rows=batch.rows[keep],
         images=batch.images[keep],
         sha256=tuple(s for s, fine in zip(batch.sha256, readable, strict=True) if fine and s is not None),
-        quality={name: batch.quality[keep, column] for column, name in enumerate(QUALITY)},
+        quality={} if batch.quality is None else dict(zip(QUALITY, batch.quality[keep].T, strict=True)),
         regions={name: shares[keep] for name, shares in batch.regions.items()},
         unreadable=tuple((int(row), r) for row, r in zip(batch.rows, batch.reasons, strict=True) if r is not None),
         unreadable_sha256={

@@ -19,7 +19,7 @@ from PIL import Image
 from audit.inputs import InputSpec
 from audit.probes._geometry import place
 from audit.probes._images import Preprocess, Unreadable, decode, quiet_pillow, read_bytes
-from audit.probes._quality import quality
+from audit.probes._quality import measure
 from tests.support.pictures import noise
 
 
@@ -355,20 +355,20 @@ def slow_quality(image: Image.Image) -> tuple[float, ...]:
 def test_quality_is_that_of_its_definition(size, mode) -> None:
     image = noise(*size, smooth=2).convert(mode)
 
-    assert quality(image) == pytest.approx(slow_quality(image), rel=1e-5, abs=1e-6)
+    assert measure(image) == pytest.approx(slow_quality(image), rel=1e-5, abs=1e-6)
 
 
 def test_quality_of_a_large_picture_is_the_same_in_strips(monkeypatch) -> None:
     image = noise(61, 47, smooth=2)
     monkeypatch.setattr("audit.probes._quality._STRIP", 61 * 5)
 
-    assert quality(image) == pytest.approx(slow_quality(image), rel=1e-5)
+    assert measure(image) == pytest.approx(slow_quality(image), rel=1e-5)
 
 
 def test_a_dim_flat_picture_keeps_its_small_contrast() -> None:
     levels = np.full((700, 900), 3, dtype=np.uint8)
     levels[::2, ::2] = 4
 
-    brightness, contrast, _, _ = quality(Image.fromarray(levels))
+    brightness, contrast, _, _ = measure(Image.fromarray(levels))
 
     assert (brightness, contrast) == pytest.approx((3.25, np.sqrt(0.1875)), rel=1e-3)

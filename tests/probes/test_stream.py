@@ -90,6 +90,12 @@ def test_quality_stands_under_its_measures_names(probe) -> None:
     assert batch.quality["pixels"].tolist() == [120.0] * 3
 
 
+def test_quality_can_be_left_out(probe) -> None:
+    (batch,) = all_of(probe, range(3), quality=False)
+
+    assert batch.quality == {}
+
+
 def decoders() -> list[threading.Thread]:
     return [t for t in threading.enumerate() if t.name.startswith("decode")]
 
