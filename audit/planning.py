@@ -83,7 +83,7 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
         )
     )
     final, looked = _final(description.final.get(output.name), model, probe, spec)
-    mean_maps = chosen is not None and probe.aligned
+    mean_maps = chosen is not None and (probe.aligned or probe.alignment is not None)
     if chosen is not None and not mean_maps:
         skipped += (Skipped(measure="mean_map", reason=_NOT_ALIGNED),)
     return Prepared(
@@ -111,7 +111,7 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
 
 _NOT_ALIGNED = (
     "mean maps by group need faces that stand at the same place in every picture: "
-    "say so with `aligned = true` in [probe] of bias-audit.toml"
+    "say so with `aligned = true` in [probe] of bias-audit.toml, or give landmarks68.csv"
 )
 
 
@@ -164,13 +164,13 @@ def _final(stated: str | None, model: Model, probe: ProbeSet, spec: InputSpec) -
     if stated is not None:
         return stated, ()
     rows = np.arange(min(_LOOK, len(probe)), dtype=np.int64)
-    for batch in batches(probe, spec, rows, batch_size=_LOOK, workers=1):
-        if len(batch.rows) == 0:
-            continue
-        seen = model.run(batch.images).outputs.astype(np.float64)
-        bounded = bool(np.all((seen >= 0) & (seen <= 1)))  # false where NaN
-        if bounded and (seen.shape[1] == 1 or np.allclose(seen.sum(axis=1), 1, atol=1e-3)):
-            return "probabilities", ("The model's outputs look like probabilities and are taken as such.",)
+    (batch,) = batches(probe, spec, rows, batch_size=_LOOK, workers=1, quality=False)
+    if len(batch.rows) == 0:
+        return None, ()
+    seen = model.run(batch.images).outputs.astype(np.float64)
+    bounded = bool(np.all((seen >= 0) & (seen <= 1)))  # false where NaN
+    if bounded and (seen.shape[1] == 1 or np.allclose(seen.sum(axis=1), 1, atol=1e-3)):
+        return "probabilities", ("The model's outputs look like probabilities and are taken as such.",)
     return None, ()
 
 

@@ -281,7 +281,8 @@ def _probe_block(
         "attributes": sorted({a for g in probe.groupings for a in g}),
         "groupings": [g.name for g in prepared.plan.groupings],
         "regions": list(probe.regions),
-        "aligned": probe.aligned,
+        "aligned": "stated" if probe.aligned else "landmarks" if probe.alignment is not None else None,
+        "files": {name: f"sha256 {digest}" for name, digest in probe.files.items()},
         "cells": cells,
     }
 
@@ -307,7 +308,7 @@ def _fingerprint(block: dict[str, Any], prepared: Prepared, settings: RunSetting
     decides = {
         "version": audit.__version__,
         "model": block,
-        "probe": prepared.plan.probe.manifest_sha256,
+        "probe": [prepared.plan.probe.manifest_sha256, dict(prepared.plan.probe.files)],
         "settings": {k: v for k, v in _plain_settings(settings).items() if k not in _MACHINE},
         "measures": [m.column for m in prepared.plan.measures],
         "groupings": [g.name for g in prepared.plan.groupings],

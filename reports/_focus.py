@@ -56,6 +56,10 @@ def _intro(reading: Reading, mass: Sequence[Measurement]) -> Iterator[Block]:
         f"{FOCUS_CAVEAT} Maps of the true class and of right and wrong answers alone, and the other focus measures, "
         "are in tables/focus.csv."
     )
+    if reading.result.probe.get("aligned") == "landmarks":
+        yield Text(
+            "In the mean maps below, faces are laid over each other by their landmarks: shifted, turned and zoomed."
+        )
     table = difference_table(reading, mass, "Differences in relevance mass between groups")
     if table is not None:
         yield table

@@ -35,7 +35,7 @@ def observe(plan: Plan, batch: Batch) -> Shard:
     values = (
         np.column_stack([m.compute(observed) for m in plan.measures]) if plan.measures else np.empty((len(labels), 0))
     )
-    tallies = _mean_maps(plan, batch.rows, maps, right=outcome.decisions == labels) if plan.mean_maps else ()
+    tallies = _mean_maps(plan, batch, maps, right=outcome.decisions == labels) if plan.mean_maps else ()
     return _assemble(plan, batch, outcome, values, tallies)
 
 
@@ -71,18 +71,19 @@ def _maps(plan: Plan, capture: Capture, targets: dict[str, NDArray[np.int64]]) -
 
 
 def _mean_maps(
-    plan: Plan, rows: NDArray[np.int64], maps: dict[str, NDArray[np.float32]], *, right: NDArray[np.bool_]
+    plan: Plan, batch: Batch, maps: dict[str, NDArray[np.float32]], *, right: NDArray[np.bool_]
 ) -> tuple[MeanMap, ...]:
-    """Sums by group of each image's share of relevance, for every target and grouping."""
+    """Sums by group of each image's share of relevance, for every target and grouping, faces lying over each other."""
     tallies = []
-    for target, signed in maps.items():
+    for target, own in maps.items():
+        signed = own if batch.alignment is None else _aligned(own, batch.alignment)
         total = signed.sum(axis=(1, 2), dtype=np.float64)
         counts = np.isfinite(total) & (total > 0)
         # Whole multiples of 2^-32 add up exactly in any order: batches and interruptions change no digit of a sum.
         shares = np.round(signed[counts].astype(np.float64) / total[counts, None, None] * 2.0**32) / 2.0**32
         side = right[counts].astype(np.int64)
         for grouping in plan.groupings:
-            group = grouping.codes[rows[counts]]
+            group = grouping.codes[batch.rows[counts]]
             size = len(grouping.keys)
             sums = np.zeros((size, 2, *signed.shape[1:]))
             number = np.zeros((size, 2), dtype=np.int64)
@@ -93,6 +94,26 @@ def _mean_maps(
                 MeanMap(cam=cam, target=target, attribute=grouping.name, groups=grouping.keys, sums=sums, counts=number)
             )
     return tuple(tallies)
+
+
+def _aligned(maps: NDArray[np.float32], transforms: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Maps [B, h, w] seen in the aligned square, on as many cells: read off bilinearly at each cell's middle, 0 outside
+    of the picture, NaN without landmarks."""
+    count, height, width = maps.shape
+    y, x = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij")
+    square = np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
+    place = np.nan_to_num(transforms, nan=-9.0) @ square * np.array([[width], [height]]) - 0.5  # [B, 2, cells]
+    inside = ((place > -0.5) & (place < np.array([[width], [height]]) - 0.5)).all(axis=1)
+    place = np.clip(place, 0, np.array([[width], [height]]) - 1)
+    low = np.floor(place).astype(np.int64)
+    high = np.minimum(low + 1, np.array([[width], [height]]) - 1)
+    part = place - low
+    each = np.arange(count)[:, None]
+    top = maps[each, low[:, 1], low[:, 0]] * (1 - part[:, 0]) + maps[each, low[:, 1], high[:, 0]] * part[:, 0]
+    bottom = maps[each, high[:, 1], low[:, 0]] * (1 - part[:, 0]) + maps[each, high[:, 1], high[:, 0]] * part[:, 0]
+    seen = np.where(inside, top * (1 - part[:, 1]) + bottom * part[:, 1], 0)
+    seen[np.isnan(transforms).any(axis=(1, 2))] = np.nan
+    return seen.reshape(count, height, width).astype(np.float32)
 
 
 def _assemble(

@@ -74,6 +74,7 @@ class ProbeSet:
     total: int  # rows before --limit
     notes: tuple[str, ...] = ()  # sentences for the terminal and the report
     region_sources: Any = None  # private to audit.probes
+    alignment: Any = None  # by landmarks, where the pictures are not aligned as they are; private to audit.probes
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)  # other files that shape it: name -> SHA-256
 
     def __len__(self) -> int:
@@ -98,6 +99,9 @@ class Batch:
     sha256: tuple[str, ...]  # of each file's bytes
     quality: Mapping[str, NDArray[np.float64]]
     regions: Mapping[str, NDArray[np.float32]]
+    # [B, 2, 3]: from (x, y, 1) in a square where all faces lie over each other to shares of the input's width and
+    # height; NaN for an image that lacks landmarks. None where pictures are aligned as they are, or can't be.
+    alignment: NDArray[np.float64] | None = None
     unreadable: tuple[tuple[int, str], ...] = ()
     unreadable_sha256: Mapping[int, str] = dataclasses.field(default_factory=dict)
 

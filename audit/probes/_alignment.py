@@ -32,8 +32,8 @@ class Alignment:
         seen = self.points[row]
         placed = (seen.real * view.scale[0] + view.shift[0]) + 1j * (seen.imag * view.scale[1] + view.shift[1])
         a, b = _fit(self.shape, placed)
-        inside = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
-        return inside / np.array([[width], [height]])
+        inside: NDArray[np.float64] = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+        return inside / np.array([[width], [height]], dtype=np.float64)
 
 
 def align(points: NDArray[np.float64]) -> Alignment | None:

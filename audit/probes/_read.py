@@ -10,6 +10,7 @@ import pandas as pd
 
 from audit.errors import ProbeError, UsageError
 from audit.probes import LAYOUTS, Layout, ProbeOptions, ProbeSet
+from audit.probes._alignment import align
 from audit.probes._config import NAME, ProbeFile, edges, read_config
 from audit.probes._landmarks import LANDMARKS
 from audit.probes._paths import Inside
@@ -60,6 +61,7 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
         )
     kept = table.iloc[rows].reset_index(drop=True)
     regions = read_regions(folder, raw.iloc[rows], list(kept["path"]), config.regions, inside, source)
+    aligned = bool(config.aligned) if options.aligned is None else options.aligned
     return ProbeSet(
         folder=folder,
         table=kept,
@@ -67,11 +69,12 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
         subject=roles.subject,
         groupings=groups,
         regions=regions.names,
-        aligned=bool(config.aligned) if options.aligned is None else options.aligned,
+        aligned=aligned,
         manifest_sha256=_manifest_hash(files, paths),
         total=len(table),
         notes=(*notes, *regions.notes),
         region_sources=regions.sources,
+        alignment=align(regions.landmarks.points) if regions.landmarks is not None and not aligned else None,
         files={name: _hash(folder / name) for name in (NAME, LANDMARKS) if (folder / name).is_file()},
     )
 

@@ -55,6 +55,7 @@ class ByRow:
 class Regions:
     names: tuple[str, ...]
     sources: Mapping[str, Source]
+    landmarks: Landmarks | None
     notes: tuple[str, ...]
 
 
@@ -98,7 +99,7 @@ def read_regions(
             if missing:
                 notes.append(f"{missing:,} images name a mask for the region {name} that is not there.")
     sources = {name: source for name, source in found.items() if any(map(source.shape, range(len(paths))))}
-    return Regions(names=tuple(sources), sources=sources, notes=tuple(notes))
+    return Regions(names=tuple(sources), sources=sources, landmarks=landmarks, notes=tuple(notes))
 
 
 def _checked(name: str, where: object) -> str:

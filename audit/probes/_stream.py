@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from audit.inputs import InputSpec
 from audit.measures import QUALITY
 from audit.probes import GRID, Batch, ProbeSet
+from audit.probes._alignment import Alignment
 from audit.probes._geometry import Placement, place
 from audit.probes._images import Preprocess, Unreadable, decode, quiet_pillow, read_bytes
 from audit.probes._quality import measure
@@ -32,6 +33,7 @@ class _Open:
     images: NDArray[Any]
     quality: NDArray[np.float64] | None  # [B, 4]
     regions: dict[str, NDArray[np.float32]]
+    alignment: NDArray[np.float64] | None  # [B, 2, 3]
     sha256: list[str | None]
     reasons: list[str | None]
     done: list[Future[None]] = dataclasses.field(default_factory=list)
@@ -73,6 +75,7 @@ class _Reader:
         self._spec = spec
         self._preprocess = Preprocess(spec)
         self._grid = (min(GRID, spec.size[0]), min(GRID, spec.size[1]))
+        self._alignment: Alignment | None = probe.alignment
         self._regions = {name: probe.region_sources[name] for name in regions}
 
     def start(self, pool: ThreadPoolExecutor, rows: NDArray[np.int64]) -> _Open:
@@ -82,6 +85,7 @@ class _Reader:
             images=np.empty(self._spec.shape(count), dtype=self._spec.dtype),
             quality=np.empty((count, len(QUALITY))) if self._measured else None,
             regions={name: np.full((count, *self._grid), np.nan, dtype=np.float32) for name in self._regions},
+            alignment=None if self._alignment is None else np.full((count, 2, 3), np.nan),
             sha256=[None] * count,
             reasons=[None] * count,
         )
@@ -105,6 +109,8 @@ class _Reader:
         self._preprocess(image, placement, batch.images[at])
         if batch.quality is not None:
             batch.quality[at] = measure(image)
+        if self._alignment is not None and batch.alignment is not None:
+            batch.alignment[at] = self._alignment.transform(row, placement)
         self._cover(batch, at, row, placement)
 
     def _cover(self, batch: _Open, at: int, row: int, placement: Placement) -> None:
@@ -130,6 +136,7 @@ def _finish(batch: _Open) -> Batch:
         sha256=tuple(s for s, fine in zip(batch.sha256, readable, strict=True) if fine and s is not None),
         quality={} if batch.quality is None else dict(zip(QUALITY, batch.quality[keep].T, strict=True)),
         regions={name: shares[keep] for name, shares in batch.regions.items()},
+        alignment=None if batch.alignment is None else batch.alignment[keep],
         unreadable=tuple((int(row), r) for row, r in zip(batch.rows, batch.reasons, strict=True) if r is not None),
         unreadable_sha256={
             int(row): s

@@ -217,3 +217,22 @@ def test_the_log_has_one_line_an_event_and_is_gone_on_with(model: Path, probe: P
     assert sum("going on after 32 of 96" in line for line in lines) == 1
     assert sum("unreadable: images/" in line for line in lines) == 1
     assert all(line[:2] == "20" for line in lines)
+
+
+def test_landmarks_stand_in_for_aligned_pictures(model: Path, probe: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    shutil.copytree(probe, folder)
+    settings = folder / "bias-audit.toml"
+    settings.write_text(settings.read_text().replace("aligned = true", "aligned = false"))
+    nowhere = audit.run_audit(model, probe=folder)
+    points = np.random.default_rng(0).uniform(20, 76, (68, 2))
+    paths = pd.read_csv(folder / "manifest.csv")["path"]
+    names = [f"{axis}{i}" for i in range(68) for axis in "xy"]
+    rows = pd.DataFrame(np.tile(points.ravel(), (len(paths), 1)), columns=names)
+    pd.concat([paths, rows], axis=1).to_csv(folder / "landmarks68.csv", index=False)
+    laid = audit.run_audit(model, probe=folder)
+
+    assert nowhere.mean_maps == ()
+    assert any("landmarks68.csv" in s.reason for s in nowhere.skipped if s.measure == "mean_map")
+    assert laid.probe["aligned"] == "landmarks"
+    assert laid.mean_maps[0].counts.sum() == 96
