@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from audit.errors import AuditError, ExitStatus
+    from audit.gallery import with_faces
     from audit.gate import Policy, Rule, Verdict, judge, read_policy
     from audit.records import read_run
     from audit.result import AuditResult, Disparity, Estimate, GroupEstimate, Measurement, Pair, Skipped
@@ -39,6 +40,7 @@ _PROMISED = {
     "read_policy": "audit.gate",
     "read_run": "audit.records",
     "run_audit": "audit.run",
+    "with_faces": "audit.gallery",
 }
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "read_policy",
     "read_run",
     "run_audit",
+    "with_faces",
 ]
 
 

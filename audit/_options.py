@@ -203,6 +203,14 @@ formats_option = _option(
     metavar="A,B,…",
     help=f"Of {', '.join(FORMATS)} (html,pdf,md; junit with a policy).",
 )
+faces_option = _option(
+    "--faces",
+    topic=_OUTPUT,
+    is_flag=True,
+    default=None,
+    help="Show misjudged pictures in the HTML and PDF reports, which are personal data then (off: no face and no "
+    "per-image map leaves the probe folder).",
+)
 machine_options = _together(
     (
         _device,

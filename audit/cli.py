@@ -56,6 +56,7 @@ def cli() -> None:
 @options.force_option
 @options.resume_option
 @options.formats_option
+@options.faces_option
 @options.machine_options
 @options.common_options
 def run(model: Path, probe: Path, json_to: str | None, **flags: Any) -> ExitStatus:
@@ -111,8 +112,9 @@ def _audit(
                 raise Interrupted(f"interrupted; what was done is kept in {out}") from None
             raise
     verdict = _verdict(result)
+    result = _with_faces(result, command, quiet=quiet)
     with _terminal.Progress("writing the report …", shown=bar):
-        paths = _write_reports(result, verdict, out, command.formats)
+        paths = _write_reports(result, verdict, out, command)
     if json_to:
         click.echo((out / "audit.json").read_text(encoding="utf-8"), nl=False)
     if not quiet:
@@ -151,18 +153,20 @@ def gate(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **fla
 @cli.command(cls=options.TopicCommand)
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
 @options.formats_option
+@options.faces_option
 @options.common_options
 def report(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **flags: Any) -> ExitStatus:  # noqa: ARG001
     """Write the reports again from a finished audit.
 
-    RUN is the folder of an audit. Needs no model and no pictures; the same record gives the same bytes.
+    RUN is the folder of an audit. Needs no model, and pictures only for --faces; the same record gives the same bytes.
     """
     from audit.records import read_run
 
     command = read_command_settings(options.stated(flags))
     result = read_run(run_folder)
     verdict = _verdict(result)
-    paths = _write_reports(result, verdict, run_folder, command.formats)
+    result = _with_faces(result, command, quiet=quiet)
+    paths = _write_reports(result, verdict, run_folder, command)
     if json_to:
         click.echo((run_folder / "audit.json").read_text(encoding="utf-8"), nl=False)
     if not quiet:
@@ -236,14 +240,26 @@ def _status(verdict: Verdict | None, command: CommandSettings) -> ExitStatus:
     return exit_status(verdict, inconclusive=command.inconclusive, exit_zero=command.exit_zero)
 
 
+def _with_faces(result: AuditResult, command: CommandSettings, *, quiet: bool) -> AuditResult:
+    """Misjudged pictures for the reports, when they were asked for."""
+    if not command.faces:
+        return result
+    from audit.gallery import with_faces
+
+    shown = with_faces(result)
+    if not shown.faces and not quiet:
+        _terminal.say("No picture was misjudged, so --faces has none to show.")
+    return shown
+
+
 def _write_reports(
-    result: AuditResult, verdict: Verdict | None, folder: Path, formats: Sequence[str]
+    result: AuditResult, verdict: Verdict | None, folder: Path, command: CommandSettings
 ) -> tuple[Path, ...]:
     """The reports asked for and the tables; the record is in its folder already."""
     import reports
 
     judged = verdict is not None and bool(verdict.rules)
-    wanted = formats or (*reports.DEFAULT_FORMATS, *(["junit"] if judged else []))
+    wanted = command.formats or (*reports.DEFAULT_FORMATS, *(["junit"] if judged else []))
     return reports.write(result, verdict, folder, [*(name for name in wanted if name != "json"), "csv"])
 
 

@@ -63,6 +63,11 @@ class Disparity:
     p_method: str | None = None
     p_adjusted: float | None = None
 
+    @property
+    def clear(self) -> bool:
+        """Whether a difference's own interval lies above zero, among groups with evidence."""
+        return self.kind == "difference" and not self.descriptive and self.low is not None and self.low > 0
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Pair:
@@ -144,6 +149,23 @@ class MeanMap:
         return None if count == 0 else self.sums[group, part].sum(axis=0) / count
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Face:
+    """A misjudged picture that was asked for by name. Personal data: a report may show it, no record ever holds it.
+
+    `group` is the gallery that it stands in, empty for all pictures. `jpeg` is a thumbnail without metadata, or None
+    where the picture can't be shown; `left_out` then says why.
+    """
+
+    group: Attributes
+    attributes: Attributes
+    label: str
+    decision: str
+    confidence: float  # the model's probability of `decision`
+    jpeg: bytes | None = dataclasses.field(repr=False)
+    left_out: str = ""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AuditResult:
     """Everything an audit found. The dictionaries are the blocks of `audit.json` (interface page, section 4).
@@ -163,6 +185,7 @@ class AuditResult:
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
     mean_maps: tuple[MeanMap, ...] = ()
     records: pd.DataFrame | Path | None = None  # records.parquet: the table, or where it lies
+    faces: tuple[Face, ...] = ()  # only by `audit.with_faces`; in no file of the record
 
     @property
     def items(self) -> pd.DataFrame:

@@ -75,6 +75,7 @@ class CommandSettings:
     inconclusive: str = "3"
     exit_zero: bool = False
     formats: tuple[str, ...] = ()
+    faces: bool = False
 
 
 _RUN: Mapping[str, Kind] = {
@@ -121,6 +122,7 @@ _COMMAND: Mapping[str, Kind] = {
     "inconclusive": _toml.choice("3", "fail", "pass"),
     "exit_zero": _toml.flag(),
     "formats": _formats(),
+    "faces": _toml.flag(),
 }
 
 _KINDS = {**_RUN, **_COMMAND}

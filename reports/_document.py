@@ -73,6 +73,23 @@ class Picture:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Photo:
+    """A small JPEG of a person, with a title and lines beneath it. `alt` says what stands there for those who can't
+    see it."""
+
+    jpeg: bytes
+    alt: str
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Gallery:
+    kind: ClassVar[str] = "gallery"
+    photos: tuple[Photo, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
     """One sentence to remember, with what it rests on. `level`: "clear", "none" or "caution"."""
 
@@ -101,7 +118,7 @@ class Callout:
     items: tuple[str, ...]
 
 
-Block: TypeAlias = Text | Bullets | Facts | Table | Picture | Finding | Status | Callout
+Block: TypeAlias = Text | Bullets | Facts | Table | Picture | Gallery | Finding | Status | Callout
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,11 +150,12 @@ class Document:
 
 
 def plain(value: Any, text: Callable[[str], str] = str) -> Any:
-    """A document as dictionaries and lists for JSON, each block with its `kind`; every string goes through `text`."""
+    """A document as dictionaries and lists for JSON, each block with its `kind`; every string goes through `text`,
+    bytes are numbers."""
     if dataclasses.is_dataclass(value):
         fields = {f.name: plain(getattr(value, f.name), text) for f in dataclasses.fields(value)}
         kind = getattr(value, "kind", None)
         return fields if kind is None else {"kind": kind, **fields}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | bytes):
         return [plain(item, text) for item in value]
     return text(value) if isinstance(value, str) else value

@@ -114,7 +114,7 @@ def group(measurement: Measurement, attributes: Attributes | None) -> GroupEstim
 
 def is_clear(disparity: Disparity | None) -> bool:
     """Whether the record's own interval of a `difference` lies above zero, among groups with evidence."""
-    return disparity is not None and not disparity.descriptive and disparity.low is not None and disparity.low > 0
+    return disparity is not None and disparity.clear
 
 
 def extreme(measurement: Measurement, attribute: str) -> Contrast | None:

@@ -10,6 +10,7 @@ from reports import _numbers as numbers
 from reports._activations import activations
 from reports._closing import limits, method, policy, record, skipped
 from reports._document import Block, Callout, Document, Section, Status, Text
+from reports._faces import faces
 from reports._findings import findings
 from reports._focus import focus
 from reports._rates import differences, quality, rates
@@ -29,6 +30,7 @@ def view(result: AuditResult, verdict: Mapping[str, Any] | None) -> Document:
         coverage(reading),
         rates(reading),
         differences(reading),
+        faces(reading),
         activations(reading),
         focus(reading),
         quality(reading),

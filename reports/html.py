@@ -20,7 +20,9 @@ def html(content: Content) -> Mapping[str, bytes]:
     loader = jinja2.FileSystemLoader(template_folder())
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
-    style = (template_folder() / "audit_report.css").read_text(encoding="utf-8")
+    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
+    sheets = ["audit_report.css", *(["gallery.css"] if content.result.faces else [])]
+    style = "".join((template_folder() / sheet).read_text(encoding="utf-8") for sheet in sheets)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     page = environment.get_template("audit_report.html.j2").render(
         document=content.document, style=style, digest=digest

@@ -17,7 +17,7 @@ FLOORS = [
     {"engines", "summary"},
     {"records", "settings"},
     {"planning"},
-    {"run", "inspection"},
+    {"run", "inspection", "gallery"},
     {"cli", "__main__"},
 ]
 PLUGIN_FOLDERS = ("probes", "runtimes", "tasks", "cams", "measures", "engines")
