@@ -164,13 +164,21 @@ def open_model(path: str | Path, *, device: str = "auto", threads: int | None = 
 
 
 def default_layers(layers: Sequence[Layer], most: int = 6) -> tuple[Layer, ...]:
-    """At most `most` layers spread evenly over the depth, the last convolution always among them."""
+    """At most `most` maps spread evenly over the depth, the last convolution (or what follows it) always among them.
+
+    Bare convolutions stand back where there are enough maps after a non-linearity: their values below 0 are clipped.
+    """
     can = [layer for layer in layers if layer.reason is None and layer.spatial]
     if not can:
         return ()
     last = max((i for i, layer in enumerate(can) if layer.convolution), default=len(can) - 1)
     can = can[: last + 1]
-    if len(can) <= most:
-        return tuple(can)
-    picks = sorted({round(i * (len(can) - 1) / (most - 1)) for i in range(most)})
-    return tuple(can[i] for i in picks)
+    settled = [layer for layer in can if layer.kind != "conv" or layer is can[-1]]
+    if len(settled) >= most:
+        can = settled
+    first, whole = can[0].depth, can[-1].depth - can[0].depth
+    picks: list[Layer] = []
+    for i in range(min(most, len(can))):
+        wanted = first + whole * i / (most - 1)
+        picks.append(min((layer for layer in can if layer not in picks), key=lambda layer: abs(layer.depth - wanted)))
+    return tuple(layer for layer in can if layer in picks)

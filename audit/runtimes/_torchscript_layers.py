@@ -28,6 +28,7 @@ NON_NEGATIVE = {"relu", "relu6", "sigmoid", "hard_sigmoid", "softplus"}
 SQUASHING = {"sigmoid", "hard_sigmoid", "tanh", "softplus"}  # of a vector: a score, not a layer
 GATES = {"sigmoid": "silu", "hard_sigmoid": "hard_swish", "relu6": "hard_swish", "clip": "hard_swish"}
 CONVOLUTIONS = {"convolution", "conv2d", "conv_transpose2d", "thnn_conv2d", "conv2d_relu"}
+GROUPS = {"convolution": 8, "conv2d": 6, "conv_transpose2d": 6}  # which input is the number of groups
 NORMS = {"batch_norm", "native_batch_norm", "instance_norm", "group_norm", "layer_norm"}
 SETTLING = {*NORMS, "add", "sub", "mul", "div", "dropout", "feature_dropout", "contiguous", "to"}
 KEEPING = {*SETTLING, *NONLINEAR}  # leave the order of the axes as it is
@@ -53,8 +54,9 @@ def find_layers(program: Program) -> list[Found]:
     made: dict[int, str] = {}
     for place, node in enumerate(program.nodes):
         if operator(node) in CONVOLUTIONS:
-            if not _meets_nonlinear(program, place):
-                made[_settle(program, place)] = "conv"
+            settled = _settle(program, place)
+            if not _meets_nonlinear(program, settled) and not _is_half(program, node, settled):
+                made[settled] = "conv"
         elif operator(node) in NONLINEAR:
             gated = _gated(program, place)
             if gated is None:
@@ -161,6 +163,13 @@ def _settle(program: Program, place: int) -> int:
     if len(users) == 1 and operator(program.nodes[users[0]]) in SETTLING and not program.leaves(value):
         return _settle(program, users[0])
     return place
+
+
+def _is_half(program: Program, node: Any, settled: int) -> bool:
+    """The depthwise half of a separable convolution: the other half follows at once."""
+    users = program.users(program.nodes[settled].outputsAt(0))
+    grouped = operator(node) in GROUPS and program.attribute(node.inputsAt(GROUPS[operator(node)])) != 1
+    return grouped and bool(users) and all(operator(program.nodes[user]) in CONVOLUTIONS for user in users)
 
 
 def _follows_convolution(program: Program, place: int) -> bool:
