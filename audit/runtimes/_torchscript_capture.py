@@ -25,7 +25,7 @@ def rows(value: Any, real: int) -> NDArray[np.float32]:
 def channels_first(value: Any, *, last: bool) -> NDArray[np.float32]:
     """A map as float32 [B, C, h, w], whatever the network's own order of axes."""
     ordered = value.detach().permute(0, 3, 1, 2) if last else value.detach()
-    array: NDArray[np.float32] = ordered.float().cpu().numpy()
+    array: NDArray[np.float32] = ordered.float().cpu().contiguous().numpy()
     return array
 
 

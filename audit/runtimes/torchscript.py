@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.errors import MachineError, MissingExtra, ModelError, UsageError, nearest
+from audit.errors import MachineError, ModelError, UsageError, nearest
 from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Description, Model, Request, TensorSpec
 from audit.runtimes._batching import pieces
 from audit.runtimes._torchscript_capture import channels_first, gradient_of, joined, rows
@@ -26,6 +26,7 @@ from audit.runtimes._torchscript_graph import Program, tensors, walk
 from audit.runtimes._torchscript_input import check_arguments, computing_type, fixed_batches, image_input
 from audit.runtimes._torchscript_layers import Found
 from audit.runtimes._torchscript_safety import EXPORT, Contents, check_file, check_graphs
+from audit.runtimes._torchscript_speed import faster_order, load_torch
 from audit.runtimes._torchscript_taps import Tapped
 
 if TYPE_CHECKING:
@@ -56,10 +57,13 @@ class TorchScriptModel:
         self._seen: Seen | None = None
         self._tapped: Tapped | None = None
         self._apart = self._last = False
+        self._order: Any = None
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
         with self._running(shape[1:]):
             images = self._trial_images(shape)
+            self._order = faster_order(self._opened(), images)
+            images = self._ordered(images)
             self._seen = look_inside(self._opened(), images, self.inputs, fixed=self.batch is not None)
         self.outputs = self._seen.description.outputs
         return self._seen.description
@@ -168,7 +172,11 @@ class TorchScriptModel:
         import torch
 
         tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
-        return tensor.to(self._type) if tensor.is_floating_point() else tensor
+        return self._ordered(tensor.to(self._type) if tensor.is_floating_point() else tensor)
+
+    def _ordered(self, images: Any) -> Any:
+        """Pictures in the order of axes in memory that `describe` has settled on."""
+        return images if self._order is None else images.contiguous(memory_format=self._order)
 
     def _layer(self, name: str, *, spatial: bool = False) -> Found:
         """A layer that can be tapped; ModelError otherwise."""
@@ -212,10 +220,7 @@ class TorchScriptRuntime:
     suffixes: tuple[str, ...] = (".pt", ".ts", ".torchscript")
 
     def open(self, path: Path, *, device: str, threads: int | None) -> Model:
-        try:
-            import torch
-        except ImportError:
-            raise MissingExtra("torch", "torch", "A TorchScript file") from None
+        torch = load_torch()
         place = _device(device)
         contents = check_file(path)
         if threads is not None:

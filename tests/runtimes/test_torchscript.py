@@ -219,7 +219,9 @@ def test_each_of_several_outputs_has_its_name_and_head(kind: str, names: list[st
     np.testing.assert_allclose(description.heads[names[1]].weight, network.gender.weight.detach().numpy())
     model.prepare(Request(output=names[1]))
     expected = network(networks.noise(2))[names[1] if kind == "dict" else 1]
-    np.testing.assert_allclose(model.run(networks.noise(2).numpy()).outputs, expected.detach().numpy(), rtol=1e-5)
+    np.testing.assert_allclose(
+        model.run(networks.noise(2).numpy()).outputs, expected.detach().numpy(), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_named_tuple_gives_its_fields_as_outputs(tmp_path: Path) -> None:
