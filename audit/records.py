@@ -21,6 +21,7 @@ from audit.result import AuditResult, MeanMap
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from audit.engines import Shard
@@ -69,11 +70,15 @@ class RunFolder:
     """The output folder of one run.
 
     A run that has the same fingerprint (inputs, settings, seed, version) as the one in the folder may replace it;
-    anything else there needs `force`, and even then only files that a run leaves are touched.
+    anything else there needs `force`, and even then only files that a run leaves are touched. `columns` names the
+    measures, in the order of a shard's values.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, *, force: bool = False, resume: bool = False) -> None:
+    def __init__(
+        self, folder: Path, fingerprint: str, columns: Sequence[str], *, force: bool = False, resume: bool = False
+    ) -> None:
         self.folder = folder
+        self._columns = tuple(columns)
         self._fingerprint = fingerprint
         self._check(force=force, resume=resume)
         self._made = not folder.exists()
@@ -145,23 +150,32 @@ class RunFolder:
 
     def flush(self) -> None:
         import numpy as np
-        import pandas as pd
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         if not self._pending:
             return
         rows = np.concatenate([s.rows for s in self._pending])
-        values = np.concatenate([s.values for s in self._pending])
-        records = pd.concat([s.records for s in self._pending], ignore_index=True)
+        tables = [self._as_table(s) for s in self._pending]
         name = f"shard-{int(rows[0]):09d}"
         with writing(self._partial / f"{name}.npz") as path, path.open("wb") as stream:
-            arrays, index = _pack(merge(maps for s in self._pending for maps in [s.mean_maps]))
-            np.savez(stream, rows=rows, values=values, index=np.array(json.dumps(index)), **arrays)
+            arrays, index = _pack(merge([s.mean_maps for s in self._pending]))
+            np.savez(stream, rows=rows, index=np.array(json.dumps(index)), **arrays)
         # The table comes second: a shard counts as done when its table is there.
         with writing(self._partial / f"{name}.parquet") as path:
-            pq.write_table(pa.Table.from_pandas(records, preserve_index=False), path)
+            pq.write_table(pa.concat_tables(tables), path)
         self._pending.clear()
+
+    def _as_table(self, shard: Shard) -> pa.Table:
+        """Rows of records.parquet: text as text even where every cell is empty, so that the schema never depends on the
+        data, then one float64 column a measure, NaN as null."""
+        import pyarrow as pa
+
+        text = [name for name in shard.records.columns if not name.startswith("score.")]
+        table = pa.Table.from_pandas(shard.records.astype(dict.fromkeys(text, "string")), preserve_index=False)
+        for k, name in enumerate(self._columns):
+            table = table.append_column(name, pa.array(shard.values[:, k], from_pandas=True))
+        return table.replace_schema_metadata(None)
 
     def done(self) -> NDArray[np.int64]:
         """Row numbers that need no second pass."""
@@ -170,36 +184,48 @@ class RunFolder:
         rows = [np.load(p.with_suffix(".npz"), allow_pickle=False)["rows"] for p in self._shards()]
         return np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
 
-    def collect(
-        self, rows: int, columns: Sequence[str]
-    ) -> tuple[pd.DataFrame, NDArray[np.float64], tuple[MeanMap, ...]]:
-        """All shards together: the records without their measures, the values [rows, M], the mean maps; in row
-        order, and `records.parquet` and `tallies.npz` written."""
+    def collect(self) -> tuple[MeanMap, ...]:
+        """Write `records.parquet`, in row order, and `tallies.npz` from all shards; gives the mean maps."""
         import numpy as np
-        import pandas as pd
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self.flush()
-        values = np.full((rows, len(columns)), np.nan)
-        tables, maps = [], []
-        for path in self._shards():
-            with np.load(path.with_suffix(".npz"), allow_pickle=False) as held:
-                order = held["rows"]
-                values[order] = held["values"]
-                maps.append(_unpack(held))
-            tables.append(pq.read_table(path).to_pandas().set_index(order))
-        records = pd.concat(tables).sort_index() if tables else pd.DataFrame()
-        mean_maps = merge(maps)
-        with writing(self.folder / TABLE) as path:
-            whole = pa.Table.from_pandas(_strings(records), preserve_index=False)
-            for k, name in enumerate(columns):
-                whole = whole.append_column(name, pa.array(values[:, k], from_pandas=True))
-            pq.write_table(whole, path)
+        order = self.done()
+        shards = self._shards()
+        tables: Iterator[pa.Table] = (pq.read_table(shard) for shard in shards)
+        if (np.diff(order) < 0).any():  # a run gone on with can have filled a gap
+            tables = iter([pa.concat_tables(tables).take(np.argsort(order))])
+        with writing(self.folder / TABLE) as path, pq.ParquetWriter(path, pq.read_schema(shards[0])) as writer:
+            for group in _same_size(tables):
+                writer.write_table(group)
+        pieces = []
+        for shard in shards:
+            with np.load(shard.with_suffix(".npz"), allow_pickle=False) as held:
+                pieces.append(_unpack(held))
+        mean_maps = merge(pieces)
         with writing(self.folder / TALLIES) as path, path.open("wb") as stream:
             arrays, index = _pack(mean_maps)
             np.savez(stream, index=np.array(json.dumps(index)), **arrays)
-        return records, values, mean_maps
+        return mean_maps
+
+    def values(self, columns: Sequence[str]) -> NDArray[np.float64]:
+        """Some measures of every item, [N, M], from `records.parquet`; NaN where it has none."""
+        import numpy as np
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(self.folder / TABLE, columns=list(columns))
+        found: NDArray[np.float64] = np.empty((table.num_rows, len(columns)))
+        for k, name in enumerate(columns):
+            found[:, k] = table[name].to_numpy(zero_copy_only=False)
+        return found
+
+    def read(self, columns: Sequence[str]) -> pd.DataFrame:
+        """Some columns of `records.parquet` as a data frame."""
+        import pyarrow.parquet as pq
+
+        found: pd.DataFrame = pq.read_table(self.folder / TABLE, columns=list(columns)).to_pandas()
+        return found
 
     def finish(self, result: AuditResult) -> None:
         """Write the record, drop the shards and what an earlier run left."""
@@ -231,6 +257,21 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in super().format(record))
+
+
+def _same_size(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of one size: the file's bytes don't depend on where a run was interrupted, and memory
+    doesn't on how long it is."""
+    import pyarrow as pa
+
+    rest = None
+    for table in tables:
+        rest = table if rest is None else pa.concat_tables([rest, table])
+        while rest.num_rows >= _ROWS_A_SHARD:
+            yield rest.slice(0, _ROWS_A_SHARD).combine_chunks()
+            rest = rest.slice(_ROWS_A_SHARD)
+    if rest is not None and rest.num_rows:
+        yield rest.combine_chunks()
 
 
 def write_record(result: AuditResult, folder: Path) -> None:
@@ -300,12 +341,6 @@ def _unpack(held: Mapping[str, Any]) -> tuple[MeanMap, ...]:
         MeanMap(**{**row, "groups": tuple(row["groups"])}, sums=held[f"sums-{i}"], counts=held[f"counts-{i}"])
         for i, row in enumerate(json.loads(str(held["index"])))
     )
-
-
-def _strings(records: pd.DataFrame) -> pd.DataFrame:
-    """Text columns as text even where every cell is empty, so that the schema never depends on the data."""
-    text = [name for name in records.columns if not name.startswith("score.")]
-    return records.astype(dict.fromkeys(text, "string"))
 
 
 def _fingerprint_of(folder: Path) -> str | None:

@@ -22,8 +22,8 @@ from audit.errors import AuditError, Interrupted, MachineError, ProbeError
 from audit.gate import Policy, judge, read_policy
 from audit.planning import Prepared, prepare, probe_options
 from audit.probes import ProbeSet, read_probe
-from audit.records import RunFolder, sha256
-from audit.result import AuditResult, Measurement
+from audit.records import TABLE, RunFolder, sha256
+from audit.result import AuditResult, Measurement, Skipped
 from audit.runtimes import open_model
 from audit.settings import RunSettings, read_run_settings
 
@@ -36,6 +36,7 @@ Progress = Callable[[int, int], None]
 
 # Settings that say how fast, not what: they stand in the record's `run` block.
 _MACHINE = ("device", "batch_size", "workers")
+_MEASURES_AT_ONCE = 32  # columns of the table in memory together, whatever the number of measures
 _LOG = logging.getLogger(__name__)
 _VERSIONS = ("numpy", "pandas", "pillow", "onnx", "onnxruntime", "torch", "scipy")
 
@@ -67,6 +68,8 @@ def run_audit(
     Raises:
         AuditError: with the exit status that the command line ends in.
     """
+    import pandas as pd
+
     begun = time.monotonic()
     started = dt.datetime.now(dt.UTC).replace(microsecond=0)
     wanted = _settings(settings, options)
@@ -77,10 +80,12 @@ def run_audit(
         stack.callback(opened.close)
         prepared = prepare(opened, probe_set, wanted)
         block = {**prepared.model, "sha256": _model_hash(opened.files)}
+        columns = [m.column for m in prepared.plan.measures]
         fingerprint = _fingerprint(block, prepared, wanted)
         folder = RunFolder(
             Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory())),
             fingerprint,
+            columns,
             force=force or out is None,
             resume=resume,
         )
@@ -89,8 +94,8 @@ def run_audit(
         for note in (*prepared.notes, *(f"skipped {s.measure}: {s.reason}" for s in prepared.skipped)):
             _LOG.info("%s", note)
         _pass(folder, prepared, progress)
-        columns = [m.column for m in prepared.plan.measures]
-        records, values, mean_maps = folder.collect(len(probe_set), columns)
+        mean_maps = folder.collect()
+        records = folder.read(["path", "image_sha256", "status", "reason", "label"])
         seconds = time.monotonic() - begun
         unread = records[records["status"] == "unreadable"]
         for path, reason in zip(unread["path"], unread["reason"], strict=True):
@@ -100,12 +105,12 @@ def run_audit(
             raise ProbeError(
                 "no picture of the probe set can be read", where=probe, hint=str(records["reason"].iloc[0])
             )
-        result = _result(prepared, records, values, wanted, block)
+        result = _result(prepared, folder, records, wanted, block)
         result = dataclasses.replace(
             result,
             notes=(*result.notes, *opened.notes),
             mean_maps=mean_maps,
-            records=folder.folder / "records.parquet" if out is not None else _table(records, values, columns),
+            records=folder.folder / TABLE if out is not None else pd.read_parquet(folder.folder / TABLE),
             files={name: f"sha256 {sha256(folder.folder / name)}" for name in ("records.parquet", "tallies.npz")},
             run={
                 "started": started.isoformat().replace("+00:00", "Z"),
@@ -177,8 +182,8 @@ def _pass(folder: RunFolder, prepared: Prepared, progress: Progress | None) -> N
 
 def _result(
     prepared: Prepared,
+    folder: RunFolder,
     records: pd.DataFrame,
-    values: NDArray[np.float64],
     settings: RunSettings,
     block: dict[str, Any],
 ) -> AuditResult:
@@ -188,16 +193,16 @@ def _result(
 
     plan = prepared.plan
     subjects = subject_codes(plan.probe.table)
-    measurements, skipped = summarise(
-        values,
-        plan.measures,
-        plan.groupings,
-        subjects,
-        plan.probe.label,
-        Options(alpha=settings.alpha, min_subjects=settings.min_subjects),
-    )
+    options = Options(alpha=settings.alpha, min_subjects=settings.min_subjects)
+    measurements: tuple[Measurement, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    for start in range(0, len(plan.measures), _MEASURES_AT_ONCE):
+        some = plan.measures[start : start + _MEASURES_AT_ONCE]
+        values = folder.values([m.column for m in some])
+        found, not_found = summarise(values, some, plan.groupings, subjects, plan.probe.label, options)
+        measurements, skipped = measurements + found, skipped + not_found
     notes, verdict = prepared.notes, None
-    sentence = None if settings.accept_chance else _chance(prepared, records, values, subjects, measurements)
+    sentence = None if settings.accept_chance else _chance(prepared, folder, records, subjects, measurements)
     if sentence is not None:
         notes = (sentence, *notes)
         verdict = {"status": "not judged", "reason": "chance", "explanation": sentence, "rules": []}
@@ -216,8 +221,8 @@ def _result(
 
 def _chance(
     prepared: Prepared,
+    folder: RunFolder,
     records: pd.DataFrame,
-    values: NDArray[np.float64],
     subjects: NDArray[np.int64],
     measurements: tuple[Measurement, ...],
 ) -> str | None:
@@ -226,13 +231,12 @@ def _chance(
 
     from audit.summary import chance
 
-    column = next((i for i, m in enumerate(prepared.plan.measures) if m.name == "wrong_label_rate"), None)
-    if column is None or not any(m.measure == "wrong_label_rate" and m.overall.n for m in measurements):
+    if not any(m.measure == "wrong_label_rate" and m.overall.n for m in measurements):
         return None
     classes = prepared.plan.output.classes
     number = {name: k for k, name in enumerate(classes)}
     labels = np.array([number.get(label, -1) for label in records["label"]], dtype=np.int64)
-    recall, guessing = chance(values[:, column], labels, subjects, len(classes))
+    recall, guessing = chance(folder.values(["wrong_label_rate"])[:, 0], labels, subjects, len(classes))
     if not guessing or recall.value is None or recall.low is None or recall.high is None:
         return None
     return (
@@ -285,12 +289,6 @@ def _probe_block(
         "files": {name: f"sha256 {digest}" for name, digest in probe.files.items()},
         "cells": cells,
     }
-
-
-def _table(records: pd.DataFrame, values: NDArray[np.float64], columns: list[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat([records, pd.DataFrame(values, columns=columns, index=records.index)], axis=1)
 
 
 def _model_hash(files: tuple[Path, ...]) -> str:

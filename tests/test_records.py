@@ -94,9 +94,9 @@ def a_result(**changes: object) -> AuditResult:
 
 
 def finished(folder: Path, fingerprint: str = "one", **options: bool) -> RunFolder:
-    run = RunFolder(folder, fingerprint, **options)
+    run = RunFolder(folder, fingerprint, COLUMNS, **options)
     run.add(shard(0, 1))
-    run.collect(2, COLUMNS)
+    run.collect()
     run.finish(a_result(run={"fingerprint": fingerprint}))
     return run
 
@@ -138,36 +138,51 @@ def test_missing_values_are_null_in_the_table_and_columns_without_a_value_keep_t
 
 
 def test_shards_come_together_in_row_order_whatever_order_they_came_in(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "out", "one")
+    run = RunFolder(tmp_path / "out", "one", COLUMNS)
     for piece in (shard(4, 5), shard(0, 1), shard(2, 3)):
         run.add(piece)
         run.flush()
-    records, values, maps = run.collect(6, COLUMNS)
+    maps = run.collect()
+    values = run.values(COLUMNS)
 
-    assert list(records["path"]) == [f"{r}.png" for r in range(6)]
+    assert list(run.read(["path"])["path"]) == [f"{r}.png" for r in range(6)]
     assert list(values[:, 0]) == [0, 1, 2, 3, 4, 5]
     assert maps[0].counts.tolist() == [[3, 3], [3, 3]]
 
 
+def test_the_table_has_the_same_bytes_however_it_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.records._ROWS_A_SHARD", 4)
+    written = []
+    for k, cuts in enumerate(([(0, 1, 2, 3, 4, 5, 6)], [(0,), (1, 2, 3, 4), (5, 6)], [(3, 4), (5, 6), (0, 1, 2)])):
+        run = RunFolder(tmp_path / str(k), "one", COLUMNS)
+        for rows in cuts:
+            run.add(shard(*rows))
+            run.flush()
+        run.collect()
+        written.append((tmp_path / str(k) / "records.parquet").read_bytes())
+
+    assert written[0] == written[1] == written[2]
+
+
 def test_an_interrupted_run_goes_on_with_resume_only(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "out", "one")
+    run = RunFolder(tmp_path / "out", "one", COLUMNS)
     run.add(shard(0, 1))
     run.flush()
 
     with pytest.raises(FolderOccupied, match="holds an interrupted run.*--resume"):
-        RunFolder(tmp_path / "out", "one")
+        RunFolder(tmp_path / "out", "one", COLUMNS)
     with pytest.raises(UsageError, match="another model, probe set or settings"):
-        RunFolder(tmp_path / "out", "two", resume=True)
-    assert RunFolder(tmp_path / "out", "one", resume=True).done().tolist() == [0, 1]
+        RunFolder(tmp_path / "out", "two", COLUMNS, resume=True)
+    assert RunFolder(tmp_path / "out", "one", COLUMNS, resume=True).done().tolist() == [0, 1]
 
 
 def test_a_shard_cut_off_while_writing_does_not_count_as_done(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "out", "one")
+    run = RunFolder(tmp_path / "out", "one", COLUMNS)
     run.add(shard(0, 1))
     run.flush()
     next((tmp_path / "out" / ".partial").glob("*.parquet")).unlink()
 
-    assert RunFolder(tmp_path / "out", "one", resume=True).done().tolist() == []
+    assert RunFolder(tmp_path / "out", "one", COLUMNS, resume=True).done().tolist() == []
 
 
 def test_the_same_run_may_replace_itself_and_another_may_not(tmp_path: Path) -> None:
@@ -196,11 +211,11 @@ def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
 
     with pytest.raises(FolderOccupied, match="is a file"):
-        RunFolder(tmp_path / "out", "one")
+        RunFolder(tmp_path / "out", "one", COLUMNS)
 
 
 def test_a_run_that_came_to_nothing_leaves_no_trace(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "out", "one")
+    run = RunFolder(tmp_path / "out", "one", COLUMNS)
     run.add(shard(0))
     run.flush()
     run.abandon()
