@@ -36,7 +36,7 @@ Progress = Callable[[int, int], None]
 
 # Settings that say how fast, not what: they stand in the record's `run` block.
 _MACHINE = ("device", "batch_size", "workers")
-_MEASURES_AT_ONCE = 32  # columns of the table in memory together, whatever the number of measures
+_VALUES_AT_ONCE = 200_000  # of the table in memory together, so that many measures of many pictures fit
 _LOG = logging.getLogger(__name__)
 _VERSIONS = ("numpy", "pandas", "pillow", "onnx", "onnxruntime", "torch", "scipy")
 
@@ -196,8 +196,9 @@ def _result(
     options = Options(alpha=settings.alpha, min_subjects=settings.min_subjects)
     measurements: tuple[Measurement, ...] = ()
     skipped: tuple[Skipped, ...] = ()
-    for start in range(0, len(plan.measures), _MEASURES_AT_ONCE):
-        some = plan.measures[start : start + _MEASURES_AT_ONCE]
+    together = max(8, _VALUES_AT_ONCE // len(plan.probe))
+    for start in range(0, len(plan.measures), together):
+        some = plan.measures[start : start + together]
         values = folder.values([m.column for m in some])
         found, not_found = summarise(values, some, plan.groupings, subjects, plan.probe.label, options)
         measurements, skipped = measurements + found, skipped + not_found
