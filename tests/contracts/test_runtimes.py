@@ -10,6 +10,7 @@ import pytest
 
 from audit.errors import ModelError
 from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Model, Request, default_layers, open_model
+from tests.support.fixtures import fixture_of
 
 
 def _onnx(path: Path) -> None:
@@ -31,10 +32,14 @@ BUILDERS: dict[str, Callable[[Path], None]] = {"onnx": _onnx, "torchscript": _to
 @pytest.fixture(params=RUNTIMES.names())
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A small network of each format: three classes, pictures of 16 x 16."""
-    if request.param not in BUILDERS:
-        pytest.skip(f"no small network is built for {request.param}")
+    build = fixture_of(
+        request.param,
+        BUILDERS,
+        kind="runtime",
+        add="a function that writes a small network to BUILDERS in tests/contracts/test_runtimes.py",
+    )
     path = tmp_path / f"net{RUNTIMES.get(request.param).suffixes[0]}"
-    BUILDERS[request.param](path)
+    build(path)
     return path
 
 
