@@ -36,6 +36,8 @@ def _error_rates(reading: Reading) -> Iterator[Finding]:
         return
     topic = measure_title(errors)
     clear = _strongest(extreme(errors, a) for a in reading.attributes)
+    # What each attribute by itself hides comes first: nobody would look for it.
+    clear = sorted(clear, key=lambda contrast: not any(_hidden(reading, errors, contrast)))
     for contrast in clear[:MOST]:
         yield Finding(
             topic=topic,

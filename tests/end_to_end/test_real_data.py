@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import audit
+import reports
 from tests.support.data import shared_data
 
 STRENGTH = {  # behind the last ReLU: max_of_channel_mean, mean_of_channel_max, mean
@@ -119,3 +120,10 @@ def test_digits_with_a_fixed_batch_and_an_old_opset(tmp_path: Path) -> None:
 
     assert result["wrong_label_rate"].overall.n == 10_000
     assert 1 - (result["wrong_label_rate"].overall.value or 0) == pytest.approx(0.989, abs=0.0005)
+
+
+def test_the_report_opens_with_what_gender_alone_hides(gender: audit.AuditResult) -> None:
+    page = reports.render(gender, None, "html").decode()
+
+    assert reports.headlines(gender)[0] == "Of the black women 19 in 100 are called men; of the black men 3 in 100."
+    assert "although women and men overall show no clear difference (10 and 10 in 100)" in page
