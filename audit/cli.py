@@ -96,6 +96,7 @@ def _audit(
         from audit.run import run_audit
 
         policy = read_policy(command.policy) if command.policy else None
+        _check_formats(command)
         try:
             result = run_audit(
                 model,
@@ -163,6 +164,7 @@ def report(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **f
     from audit.records import read_run
 
     command = read_command_settings(options.stated(flags))
+    _check_formats(command)
     result = read_run(run_folder)
     verdict = _verdict(result)
     result = _with_faces(result, command, quiet=quiet)
@@ -250,6 +252,14 @@ def _with_faces(result: AuditResult, command: CommandSettings, *, quiet: bool) -
     if not shown.faces and not quiet:
         _terminal.say("No picture was misjudged, so --faces has none to show.")
     return shown
+
+
+def _check_formats(command: CommandSettings) -> None:
+    """A slip of the pen ends a run before its hours of work, not after."""
+    import reports
+
+    for name in command.formats:
+        reports.REPORTS.get(name)
 
 
 def _write_reports(

@@ -6,7 +6,7 @@ said, and in which words and digits, is settled before: in `content.document`. I
     [project.entry-points."bias_audit.reports"]
     txt = "my_package.plain_text:plain_text"
 
-and ask for it with `reports.write(result, verdict, "out/", formats=["html", "txt"])`.
+and ask for it with `--formats html,txt`.
 """
 
 from __future__ import annotations

@@ -366,3 +366,17 @@ def test_python_dash_m_is_the_same_program() -> None:
     done = subprocess.run([sys.executable, "-m", "audit", "nowhere.onnx"], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout, "--probe" in done.stderr) == (2, "", True)
+
+
+@pytest.mark.parametrize("command", [["m.onnx", "--probe", "p"], ["report", "run"]])
+def test_an_unknown_format_is_named_before_any_work(
+    ran: Callable[..., dict[str, Any]], command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = ran()
+    status = main([*command, "--formats", "html,htlm"])
+    text = capsys.readouterr().err
+
+    assert status == 2
+    assert "unknown report, got 'htlm'" in text
+    assert "Did you mean html?" in text
+    assert seen == {}

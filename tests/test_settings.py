@@ -85,7 +85,6 @@ def test_what_the_command_does_around_a_run_stands_in_the_same_places(tmp_path: 
         ("[run]\nx = " + "[" * 5000, ("malformed TOML",)),
         ("run = 3\n", ("[run]", "must be a table")),
         ("[run]\nalpha = nan\n", ("[run] alpha", "above 0 and up to 0.5")),
-        ("[run]\nformats = ['htm']\n", ("[run] formats", "html, pdf, md, json, junit")),
         ("[run]\nclasses = ['a', 'a']\n", ("[run] classes", "different names")),
         ("[run]\npreprocess = 'imagnet'\n", ("[run] preprocess", "Did you mean imagenet?")),
         ("[run.bands]\nage = [18, 0]\n", ("[run] bands", "rising numbers")),
