@@ -23,6 +23,7 @@ from audit.statistics.gaps import compare
 
 __all__ = ["Options", "chance", "summarise"]
 
+_SHARES = ("proportion", "share")  # units whose values lie between 0 and 1
 _NOTHING = Estimate(value=None, low=None, high=None, n=0, subjects=0)
 _TOGETHER = 32  # measures a block: keeps memory flat however many there are
 
@@ -73,6 +74,14 @@ def summarise(
         if not finding.overall.n:
             finding.skip("no image counts for this measure")
     return tuple(f.measurement() for f in found), tuple(s for f in found for s in f.skipped)
+
+
+def _possible(measures: Sequence[Measure], low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Limits [G, M] cut to values that the measures can have: a mean's t interval knows no bounds, and nothing is lost
+    by leaving out what can't be."""
+    least = np.where([m.non_negative for m in measures], 0.0, -np.inf)
+    most = np.where([m.unit in _SHARES for m in measures], 1.0, np.inf)
+    return np.maximum(low, least), np.minimum(high, most)
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -127,7 +136,7 @@ class _Table:
         groups = Groups.of(self._cells, filled, counts)
         evidence = self._grouping.stated[:, None] & (groups.subjects >= max(options.min_subjects, 2))
         sample = _sample([f.measure for f in found], groups, evidence)
-        low, high = interval(sample, options.alpha)
+        low, high = _possible([f.measure for f in found], *interval(sample, options.alpha))
         rows = np.stack([groups.mean, low, high, groups.items, groups.subjects], axis=-1).swapaxes(0, 1).tolist()
         if not self._grouping.attributes:
             for finding, row in zip(found, rows, strict=True):

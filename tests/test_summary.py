@@ -248,3 +248,16 @@ def test_a_stricter_level_gives_wider_intervals() -> None:
 
     assert strict.overall.low < usual.overall.low
     assert strict.disparity("skin").high > usual.disparity("skin").high
+
+
+def test_an_interval_holds_no_value_that_the_measure_cannot_have() -> None:
+    values = np.where(np.arange(40) % 20, 1.0, 0.2)
+    sure = figures(values, ["a"] * 40, proportion=False, unit="share")[0].by_group[0]
+    level = figures(values, ["a"] * 40, proportion=False, unit="level")[0].by_group[0]
+    low = figures(1 - values, ["a"] * 40, proportion=False, unit="score")[0].by_group[0]
+    signed = figures(1 - values, ["a"] * 40, proportion=False, unit="score", non_negative=False)[0].by_group[0]
+
+    assert sure.high == 1.0
+    assert level.high > 1.0
+    assert low.low == 0.0
+    assert signed.low < 0.0

@@ -19,7 +19,7 @@ def a_measure(name: str = "wrong_label_rate", **fields: Any) -> Measure:
     plain = {
         "title": "Wrong-label rate",
         "family": "rates",
-        "unit": "proportion",
+        "unit": "proportion" if fields.get("proportion", True) else "level",
         "better": "lower",
         "definition": "Share of answers that are not the label.",
         "formula": "1 where wrong",

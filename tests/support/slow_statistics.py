@@ -68,6 +68,7 @@ def slow(
         low = high = None
         if s.S >= 2:
             low, high = s.limits(t_quantile(alpha, s.K - 1))
+            low = max(low, 0.0) if non_negative else low  # no value that the measure can't have
         rows[g] = SlowGroup(s.M, low, high, s.N, s.S, s in evidence)
     if len(evidence) < 2:
         return Slow(rows, None, None, {})
