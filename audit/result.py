@@ -132,7 +132,8 @@ class MeanMap:
     """Sums of the images' class activation maps by group: enough to draw mean maps without the model.
 
     Each image's map is divided by its own sum first, so a mean map holds shares of relevance. `sums` is float64
-    [G, 2, h, w] and `counts` int64 [G, 2]; the second axis is wrong (0) and right (1) decisions.
+    [G, 3, h, w] and `counts` int64 [G, 3]; the second axis is wrong (0) and right (1) decisions, and images of which
+    neither can be said (2): without a stated label, or without an answer.
     """
 
     cam: str
@@ -144,7 +145,7 @@ class MeanMap:
 
     def mean(self, group: int, decisions: str = "all") -> NDArray[np.float64] | None:
         """Mean map [h, w] of one group, None where no image counts."""
-        part = {"all": slice(0, 2), "wrong": slice(0, 1), "right": slice(1, 2)}[decisions]
+        part = {"all": slice(None), "wrong": slice(0, 1), "right": slice(1, 2)}[decisions]
         count = int(self.counts[group, part].sum())
         return None if count == 0 else self.sums[group, part].sum(axis=0) / count
 

@@ -35,7 +35,7 @@ def observe(plan: Plan, batch: Batch) -> Shard:
     values = (
         np.column_stack([m.compute(observed) for m in plan.measures]) if plan.measures else np.empty((len(labels), 0))
     )
-    tallies = _mean_maps(plan, batch, maps, right=outcome.decisions == labels) if plan.mean_maps else ()
+    tallies = _mean_maps(plan, batch, maps, _sides(labels, outcome.decisions)) if plan.mean_maps else ()
     return _assemble(plan, batch, outcome, values, tallies)
 
 
@@ -70,8 +70,13 @@ def _maps(plan: Plan, capture: Capture, targets: dict[str, NDArray[np.int64]]) -
     return maps
 
 
+def _sides(labels: NDArray[np.int64], decisions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A mean map's second axis, [B]: wrong 0, right 1, neither 2."""
+    return np.where((labels < 0) | (decisions < 0), 2, (labels == decisions).astype(np.int64))
+
+
 def _mean_maps(
-    plan: Plan, batch: Batch, maps: dict[str, NDArray[np.float32]], *, right: NDArray[np.bool_]
+    plan: Plan, batch: Batch, maps: dict[str, NDArray[np.float32]], sides: NDArray[np.int64]
 ) -> tuple[MeanMap, ...]:
     """Sums by group of each image's share of relevance, for every target and grouping, faces lying over each other."""
     tallies = []
@@ -81,12 +86,12 @@ def _mean_maps(
         counts = np.isfinite(total) & (total > 0)
         # Whole multiples of 2^-32 add up exactly in any order: batches and interruptions change no digit of a sum.
         shares = np.round(signed[counts].astype(np.float64) / total[counts, None, None] * 2.0**32) / 2.0**32
-        side = right[counts].astype(np.int64)
+        side = sides[counts]
         for grouping in plan.groupings:
             group = grouping.codes[batch.rows[counts]]
             size = len(grouping.keys)
-            sums = np.zeros((size, 2, *signed.shape[1:]))
-            number = np.zeros((size, 2), dtype=np.int64)
+            sums = np.zeros((size, 3, *signed.shape[1:]))
+            number = np.zeros((size, 3), dtype=np.int64)
             np.add.at(sums, (group, side), shares)
             np.add.at(number, (group, side), 1)
             cam = plan.cam.name if plan.cam else ""

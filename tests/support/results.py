@@ -311,10 +311,10 @@ def _maps(size: int = 7) -> tuple[MeanMap, ...]:
     for attribute in (("gender",), ("race",), ("gender", "race")):
         places = [("gender", "race").index(a) for a in attribute]
         keys = list(dict.fromkeys(tuple(k[p] for p in places) for k in FACES))
-        sums, counts = np.zeros((len(keys), 2, size, size)), np.zeros((len(keys), 2), dtype=np.int64)
+        sums, counts = np.zeros((len(keys), 3, size, size)), np.zeros((len(keys), 3), dtype=np.int64)
         for cell, (n, wrong) in FACES.items():
             at = keys.index(tuple(cell[p] for p in places))
-            parts = np.array([wrong, n - wrong])
+            parts = np.array([wrong, n - wrong, 0])
             counts[at] += parts
             sums[at] += parts[:, None, None] * bump(1.5 if cell == ("female", "black") else 3)
         groups = tuple(dict(zip(attribute, k, strict=True)) for k in keys)
