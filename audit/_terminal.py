@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
+from audit.errors import printable
+
 if TYPE_CHECKING:
     from audit.gate import Verdict
     from audit.result import AuditResult, Measurement
@@ -25,7 +27,7 @@ _COLORS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "not judged
 def say(text: str = "", *, indent: str = "", **style: object) -> None:
     """A paragraph on standard error, wrapped to the terminal, without color where nobody would see it."""
     width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
-    kept = text.replace(" %", "\xa0%")  # "95 %" stays on one line
+    kept = printable(text).replace(" %", "\xa0%")  # "95 %" stays on one line
     wrapped = textwrap.fill(kept, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     wrapped = wrapped.replace("\xa0%", " %")
     click.echo(click.style(wrapped, **style), err=True, color=_color())  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ from __future__ import annotations
 import difflib
 import enum
 from collections.abc import Iterable
+from unicodedata import category
 
 
 class ExitStatus(enum.IntEnum):
@@ -76,7 +77,7 @@ class AuditError(Exception):
             parts.append(f" Allowed: {listed.rstrip('.')}.")
         if self.hint:
             parts.append(f" {self.hint}" if self.hint.endswith(("?", ".")) else f" {self.hint}.")
-        return _printable("".join(parts))
+        return printable("".join(parts))
 
 
 class UsageError(AuditError):
@@ -141,6 +142,6 @@ def _listed(names: tuple[str, ...], most: int = 12) -> str:
     return shown if len(names) <= most else f"{shown}, … ({len(names)} in all)"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Names in messages come from untrusted files: keep control characters off the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+    return "".join(c if c.isprintable() or c == "\n" or category(c) == "Zs" else f"\\x{ord(c):02x}" for c in text)

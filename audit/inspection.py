@@ -11,7 +11,7 @@ from typing import Any
 
 from audit._trials import Trial, as_toml, trials
 from audit.cams import CAMS, CamChoice, can_work, choose
-from audit.errors import SettingsError, nearest
+from audit.errors import SettingsError, nearest, printable
 from audit.inputs import InputSpec
 from audit.probes import ProbeOptions, read_probe
 from audit.runtimes import Description, Model, TensorSpec, default_layers, open_model
@@ -97,7 +97,7 @@ class Inspection:
 
     def text(self) -> str:
         """The same for a person, at most 80 columns but for long names."""
-        return "\n".join(_wrapped(line) for line in _lines(self))
+        return "\n".join(_wrapped(printable(line)) for line in _lines(self))
 
 
 def inspect_model(path: Path, settings: RunSettings, *, probe: Path | None = None) -> Inspection:

@@ -380,3 +380,9 @@ def test_an_unknown_format_is_named_before_any_work(
     assert "unknown report, got 'htlm'" in text
     assert "Did you mean html?" in text
     assert seen == {}
+
+
+def test_names_from_files_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    _terminal.say("classes: male\x07\x1b[31m, female, under\u20090.1 %")
+
+    assert capsys.readouterr().err == "classes: male\\x07\\x1b[31m, female, under\u20090.1 %\n"

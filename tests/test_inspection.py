@@ -195,3 +195,12 @@ def test_an_unknown_size_leaves_layers_open_and_says_what_to_do(
     shown = inspect_model(tmp_path / "m.onnx", RunSettings()).text()
 
     assert "size = [224, 224]" in shown
+
+
+def test_names_from_the_file_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    path = onnx_networks.save(
+        onnx_networks.small_cnn(classes=2, metadata={"names": '["a\\u001b[31m", "b"]'}), tmp_path / "m.onnx"
+    )
+    text = inspect_model(path, RunSettings()).text()
+
+    assert "a\\x1b[31m, b" in text

@@ -24,10 +24,15 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
     if not folder.is_dir():
         what = "the probe set is a file, not a folder" if folder.exists() else "there is no such probe folder"
         raise UsageError(what, value=folder, where="--probe", hint="Give the folder that holds the images")
+    inside = Inside(folder)
+    inside.check(NAME, what="the settings file", where=folder)
     config = read_config(folder)
     layout = _layout(folder, options.layout)
-    raw = layout.read(folder)
     files = layout.files(folder)
+    for file in files:
+        if file.is_relative_to(folder):
+            inside.check(file.relative_to(folder).as_posix(), what="the manifest", where=folder)
+    raw = layout.read(folder)
     source = files[0] if files else folder
     if len(raw) == 0:
         raise ProbeError("the probe set lists no image", where=source)
@@ -38,7 +43,6 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
         _asked(options.subject, config.subject, folder, "subject"),
         source,
     )
-    inside = Inside(folder)
     paths = _image_paths(raw, roles.path, inside, source)
     _check_targets(raw, roles, inside, source)
     present = sum((folder / path).exists() for path in paths)

@@ -200,3 +200,14 @@ def test_groupings_are_those_of_the_whole_set_in_a_sample(tmp_path) -> None:
     (tmp_path / "0-0.png").touch()
 
     assert read_probe(tmp_path, ProbeOptions(limit=3)).groupings == (("gender",), ("rare",))
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "bias-audit.toml"])
+def test_a_manifest_or_settings_file_that_is_a_link_out_of_the_folder_is_refused(tmp_path, name) -> None:
+    write_probe(tmp_path / "probe", [{"path": "1.png", "gender": "f"}])
+    (tmp_path / "secret").write_text("path,gender\n1.png,f\n")
+    (tmp_path / "probe" / name).unlink(missing_ok=True)
+    (tmp_path / "probe" / name).symlink_to(tmp_path / "secret")
+
+    with pytest.raises(ProbeError, match=f"leaves the probe folder, got '{name}'"):
+        read_probe(tmp_path / "probe")
