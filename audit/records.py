@@ -4,6 +4,7 @@ run can be gone on with; and one way to write a file, whole or not at all."""
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import hashlib
 import json
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.errors import FolderOccupied, MachineError, UnusableInput, UsageError
+from audit.errors import FolderOccupied, MachineError, UnusableInput, UsageError, printable
 from audit.result import AuditResult, MeanMap
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ TABLE = "records.parquet"
 TALLIES = "tallies.npz"
 PARTIAL = ".partial"
 LOG = "run.log"
+_REPORTS = ("report.html", "report.pdf", "summary.md", "junit.xml")
+_TABLES = ("groups.csv", "disparities.csv", "layers.csv", "focus.csv")
 # Everything a run may leave: what `--force` and a repeated run replace, and nothing else.
-OURS = (RECORD, TABLE, TALLIES, PARTIAL, "report.html", "report.pdf", "summary.md", "junit.xml", "tables", LOG)
+OURS = (RECORD, TABLE, TALLIES, PARTIAL, *_REPORTS, "tables", LOG)
 _ROWS_A_SHARD = 2000
 
 
@@ -82,6 +85,7 @@ class RunFolder:
         self._fingerprint = fingerprint
         self._check(force=force, resume=resume)
         self._made = not folder.exists()
+        self._had_log = (folder / LOG).exists()
         self._partial = folder / PARTIAL
         self.resumed = resume and self._partial.is_dir()
         try:
@@ -93,6 +97,7 @@ class RunFolder:
         except OSError as error:
             raise machine_error(error, folder) from error
         self._pending: list[Shard] = []
+        self._maps: tuple[MeanMap, ...] = ()  # of the pending shards
 
     @contextlib.contextmanager
     def logging(self) -> Iterator[None]:
@@ -144,7 +149,9 @@ class RunFolder:
 
     def add(self, shard: Shard) -> None:
         """Keep a shard; on disk once enough rows have come together."""
-        self._pending.append(shard)
+        # Maps by group are far larger than the rows of a small batch, so they are not kept batch by batch.
+        self._maps = merge([self._maps, shard.mean_maps])
+        self._pending.append(dataclasses.replace(shard, mean_maps=()))
         if sum(len(s.rows) for s in self._pending) >= _ROWS_A_SHARD:
             self.flush()
 
@@ -159,12 +166,13 @@ class RunFolder:
         tables = [self._as_table(s) for s in self._pending]
         name = f"shard-{int(rows[0]):09d}"
         with writing(self._partial / f"{name}.npz") as path, path.open("wb") as stream:
-            arrays, index = _pack(merge([s.mean_maps for s in self._pending]))
+            arrays, index = _pack(self._maps)
             np.savez(stream, rows=rows, index=np.array(json.dumps(index)), **arrays)
         # The table comes second: a shard counts as done when its table is there.
         with writing(self._partial / f"{name}.parquet") as path:
             pq.write_table(pa.concat_tables(tables), path)
         self._pending.clear()
+        self._maps = ()
 
     def _as_table(self, shard: Shard) -> pa.Table:
         """Rows of records.parquet: text as text even where every cell is empty, so that the schema never depends on the
@@ -183,6 +191,19 @@ class RunFolder:
 
         rows = [np.load(p.with_suffix(".npz"), allow_pickle=False)["rows"] for p in self._shards()]
         return np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
+
+    def nothing_read(self) -> str | None:
+        """Why the first picture can't be read, when no picture can be."""
+        import pyarrow.parquet as pq
+
+        self.flush()
+        reason = None
+        for shard in self._shards():
+            table = pq.read_table(shard, columns=["status", "reason"])
+            if any(status != "unreadable" for status in table["status"].to_pylist()):
+                return None
+            reason = reason or table["reason"][0].as_py()
+        return reason
 
     def collect(self) -> tuple[MeanMap, ...]:
         """Write `records.parquet`, in row order, and `tallies.npz` from all shards; gives the mean maps."""
@@ -229,17 +250,17 @@ class RunFolder:
 
     def finish(self, result: AuditResult) -> None:
         """Write the record, drop the shards and what an earlier run left."""
-        for name in set(OURS) - {RECORD, TABLE, TALLIES, PARTIAL, LOG}:
-            _remove(self.folder / name)
+        for name in (*_REPORTS, *(f"tables/{table}" for table in _TABLES)):
+            with contextlib.suppress(IsADirectoryError, NotADirectoryError):  # somebody's own, of the same name
+                (self.folder / name).unlink(missing_ok=True)
         write_record(result, self.folder)
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def abandon(self) -> None:
-        """Leave no trace of a run that came to nothing."""
-        if self._made:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        else:
-            _remove(self._partial)
+        """Leave no trace of a run that came to nothing before anything was collected."""
+        shutil.rmtree(self.folder if self._made else self._partial, ignore_errors=True)
+        if not self._had_log:
+            (self.folder / LOG).unlink(missing_ok=True)
 
     def _shards(self) -> list[Path]:
         return sorted(self._partial.glob("shard-*.parquet"))
@@ -256,7 +277,7 @@ class _OneLine(logging.Formatter):
     """An event stays on its line, whatever an untrusted name in it holds."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in super().format(record))
+        return printable(super().format(record)).replace("\n", "\\x0a")
 
 
 def _same_size(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -356,10 +377,3 @@ def _read(path: Path) -> str | None:
         return path.read_text()
     except OSError:
         return None
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import stat
@@ -259,3 +260,52 @@ def test_merging_adds_sums_and_counts() -> None:
 
     assert merged.sums.max() == 1.5
     assert merged.counts.tolist() == [[3, 3], [3, 3]]
+
+
+def test_a_run_that_came_to_nothing_leaves_a_folder_as_it_was(tmp_path: Path) -> None:
+    finished(tmp_path / "old")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "old").iterdir()}
+    (tmp_path / "new").mkdir()
+    for folder in (tmp_path / "old", tmp_path / "new"):
+        run = RunFolder(folder, "one", COLUMNS)
+        with run.logging():
+            run.add(shard(0))
+            run.flush()
+            run.abandon()
+        (tmp_path / "old" / "run.log").unlink(missing_ok=True)
+
+    assert {p.name: p.read_bytes() for p in (tmp_path / "old").iterdir()} == before
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_force_keeps_what_is_not_ours_in_a_folder_called_tables(tmp_path: Path) -> None:
+    (tmp_path / "out" / "tables").mkdir(parents=True)
+    (tmp_path / "out" / "tables" / "thesis.csv").write_text("years of work")
+    (tmp_path / "out" / "tables" / "groups.csv").write_text("of an earlier audit")
+    finished(tmp_path / "out", force=True)
+
+    assert [p.name for p in (tmp_path / "out" / "tables").iterdir()] == ["thesis.csv"]
+
+
+def test_that_nothing_could_be_read_is_known_before_anything_is_collected(tmp_path: Path) -> None:
+    def seen(status: str, *rows: int) -> Shard:
+        piece = shard(*rows)
+        return dataclasses.replace(piece, records=piece.records.assign(status=status, reason="no picture"))
+
+    nothing = RunFolder(tmp_path / "nothing", "one", COLUMNS)
+    something = RunFolder(tmp_path / "something", "one", COLUMNS)
+    nothing.add(seen("unreadable", 0, 1))
+    something.add(seen("unreadable", 0, 1))
+    something.add(seen("ok", 2))
+
+    assert nothing.nothing_read() == "no picture"
+    assert something.nothing_read() is None
+
+
+def test_maps_by_group_are_kept_once_and_not_for_every_batch(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "out", "one", COLUMNS)
+    for row in range(5):
+        run.add(shard(row))
+
+    assert all(piece.mean_maps == () for piece in run._pending)
+    assert run.collect()[0].counts.tolist() == [[5, 5], [5, 5]]
