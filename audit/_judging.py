@@ -253,7 +253,8 @@ def _effective_subjects(result: AuditResult, measurement: Measurement, group: Gr
             for column, value in zip(columns, group.attributes.values(), strict=True):
                 inside &= items[column] == value
             counts = items.loc[inside, "subject"].value_counts()
-            return float(counts.sum() ** 2 / (counts**2).sum())
+            alone = int(inside.sum() - counts.sum())  # an image without a subject is its own
+            return float((counts.sum() + alone) ** 2 / ((counts**2).sum() + alone))
     return group.n**2 / ((group.n - group.subjects + 1) ** 2 + group.subjects - 1)
 
 

@@ -347,3 +347,12 @@ def test_a_missing_policy_names_the_nearest_file(tmp_path: Path) -> None:
     write(tmp_path, "")
     with pytest.raises(PolicyError, match=r"Did you mean policy.toml\?"):
         read_policy(tmp_path / "polcy.toml")
+
+
+def test_pictures_without_a_subject_are_subjects_of_their_own_where_limits_are_widened() -> None:
+    subjects = ["anna", "anna", *[None] * 60]
+    items = pd.DataFrame({"subject": subjects, "attribute.skin": ["dark"] * 62, "wrong_label_rate": [1.0] * 62})
+    dark = dataclasses.replace(group("dark", 0.5, 0.4, 0.6), n=62, subjects=61)
+    found = dataclasses.replace(result(measured(groups=(dark, GROUPS[0]))), records=items)
+
+    assert one(EACH, found).status == "fail"

@@ -26,7 +26,8 @@ def chance(
 
     Its variance is the jackknife's over subjects, each taken out of all their classes at once; Student's t with
     Welch's degrees of freedom. No better than guessing: at least 30 subjects, and the 95 % interval holds 1 / classes
-    or lies below it. Classes without an answered item don't enter.
+    or lies below it. Classes with fewer than two people who got an answer don't enter: they have no variance, and one
+    picture of a rare class must not switch the check off.
 
     Args:
         wrong: [N], 1 where the decision is not the label, NaN without an answer.
@@ -34,7 +35,7 @@ def chance(
         subjects: [N], whose each item is.
         classes: how many the model tells apart.
     """
-    counts = np.isfinite(wrong) & (labels >= 0)
+    counts = _of_several_people(np.isfinite(wrong) & (labels >= 0), labels, subjects)
     people = len(np.unique(subjects[counts]))
     nothing = Estimate(value=None, low=None, high=None, n=int(counts.sum()), subjects=people)
     if not nothing.n:
@@ -45,8 +46,6 @@ def chance(
     groups = Groups.of(cells, right, np.ones_like(right))
     recall = float(groups.mean.mean())
     by_class, kish = groups.variance[:, 0], groups.kish[:, 0]
-    if (groups.subjects < 2).any():
-        return dataclasses.replace(nothing, value=recall), False
     _, person = np.unique(cells.subject, return_inverse=True)
     moved = np.bincount(person, weights=groups.influence[:, 0]) / len(present)
     parts = (by_class**2 / (kish - 1)).sum()
@@ -55,3 +54,12 @@ def chance(
     low, high = max(0.0, recall - margin), min(1.0, recall + margin)
     found = dataclasses.replace(nothing, value=recall, low=low, high=high)
     return found, people >= _SUBJECTS and low <= 1 / classes + 1e-12
+
+
+def _of_several_people(
+    counts: NDArray[np.bool_], labels: NDArray[np.int64], subjects: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which of the items that count are of a class with at least two people, [N]."""
+    people = np.unique(np.column_stack([labels[counts], subjects[counts]]), axis=0)[:, 0]
+    classes, sizes = np.unique(people, return_counts=True)
+    return counts & np.isin(labels, classes[sizes >= 2])

@@ -85,8 +85,10 @@ def test_nothing_answered_has_no_recall() -> None:
     assert (recall.value, recall.n, guessing) == (None, 0, False)
 
 
-def test_a_class_with_one_person_leaves_the_interval_open() -> None:
-    labels = np.array([0] * 50 + [1] * 3)
-    recall, guessing = chance(np.zeros(53), labels, np.array([*range(50), 99, 99, 99]), 2)
+def test_a_class_with_one_person_does_not_switch_the_check_off() -> None:
+    wrong, labels, subjects = a_model(0, (0.5, 0.5), 200)
+    plain = chance(wrong, labels, subjects, 3)
+    rare = chance(np.append(wrong, [0.0, 0.0]), np.append(labels, [2, 2]), np.append(subjects, [999, 999]), 3)
 
-    assert (recall.value, recall.low, guessing) == (1.0, None, False)
+    assert rare == plain
+    assert not chance(np.zeros(53), np.array([0] * 50 + [1] * 3), np.array([*range(50), 99, 99, 99]), 2)[1]
