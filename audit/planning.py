@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
 
 from audit.cams import CamChoice, choose
 from audit.engines import Plan
-from audit.errors import UsageError, nearest
+from audit.errors import SettingsError, UsageError, nearest
 from audit.measures import TARGETS, Context, plan
 from audit.probes import ProbeOptions, ProbeSet, batches
 from audit.result import Skipped
@@ -59,6 +60,12 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
     task = TASKS.get(said.task)
     labels = sorted({label for label in probe.table["label"] if label is not None})
     classes, guessed = classes_or_assumed(said.classes, labels, task.columns(output.shape))
+    if said.threshold != 0.5 and len(classes) != 2:
+        raise SettingsError(
+            f"a threshold is for models of two classes; this one has {len(classes)}",
+            value=said.threshold,
+            where="threshold",
+        )
     layers = _layers(settings.layers, description)
     cam = choose(settings.cam, description, output.name)
     chosen = cam if isinstance(cam, CamChoice) else None
@@ -82,7 +89,7 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
             gradients=chosen is not None and "gradients" in chosen.method.needs,
         )
     )
-    final, looked = _final(description.final.get(output.name), model, probe, spec)
+    final, looked = _final(output.name, description, model, probe, spec)
     mean_maps = chosen is not None and (probe.aligned or probe.alignment is not None)
     if chosen is not None and not mean_maps:
         skipped += (Skipped(measure="mean_map", reason=_NOT_ALIGNED),)
@@ -157,18 +164,23 @@ def _no_layers(description: Description) -> str:
     return "; ".join(sorted(reasons)) or "the network has no layer with a spatial activation"
 
 
-def _final(stated: str | None, model: Model, probe: ProbeSet, spec: InputSpec) -> tuple[str | None, tuple[str, ...]]:
-    """What the last step of the network is. Where the file does not show it, look at a few outputs."""
+def _final(
+    output: str, description: Description, model: Model, probe: ProbeSet, spec: InputSpec
+) -> tuple[str | None, tuple[str, ...]]:
+    """What the last step of the network is. Where the file does not show it, look at the first few outputs."""
     import numpy as np
 
-    if stated is not None:
+    stated = description.final.get(output)
+    if stated is not None or output in description.heads:  # a head without a last step gives logits
         return stated, ()
-    rows = np.arange(min(_LOOK, len(probe)), dtype=np.int64)
-    (batch,) = batches(probe, spec, rows, batch_size=_LOOK, workers=1, quality=False)
-    if len(batch.rows) == 0:
+    rows = np.arange(len(probe), dtype=np.int64)
+    with contextlib.closing(batches(probe, spec, rows, batch_size=_LOOK, workers=1, quality=False)) as stream:  # type: ignore[type-var]
+        images = next((batch.images for batch in stream if len(batch.rows)), None)
+    if images is None:
         return None, ()
-    seen = model.run(batch.images).outputs.astype(np.float64)
-    bounded = bool(np.all((seen >= 0) & (seen <= 1)))  # false where NaN
+    seen = model.run(images).outputs.astype(np.float64)
+    seen = seen[np.isfinite(seen).all(axis=1)]
+    bounded = len(seen) > 0 and bool(np.all((seen >= 0) & (seen <= 1)))
     if bounded and (seen.shape[1] == 1 or np.allclose(seen.sum(axis=1), 1, atol=1e-3)):
         return "probabilities", ("The model's outputs look like probabilities and are taken as such.",)
     return None, ()

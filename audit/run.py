@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import audit
 from audit.engines import ENGINES
-from audit.errors import AuditError, Interrupted, MachineError, ProbeError
+from audit.errors import AuditError, Interrupted, MachineError, ProbeError, SettingsError, nearest
 from audit.gate import Policy, judge, read_policy
 from audit.planning import Prepared, prepare, probe_options
 from audit.probes import ProbeSet, read_probe
@@ -94,17 +94,16 @@ def run_audit(
         for note in (*prepared.notes, *(f"skipped {s.measure}: {s.reason}" for s in prepared.skipped)):
             _LOG.info("%s", note)
         _pass(folder, prepared, progress)
+        reason = folder.nothing_read()
+        if reason is not None:
+            folder.abandon()
+            raise ProbeError("no picture of the probe set can be read", where=probe, hint=reason)
         mean_maps = folder.collect()
         records = folder.read(["path", "image_sha256", "status", "reason", "label"])
         seconds = time.monotonic() - begun
         unread = records[records["status"] == "unreadable"]
         for path, reason in zip(unread["path"], unread["reason"], strict=True):
             _LOG.warning("unreadable: %s: %s", path, reason)
-        if len(unread) == len(records):
-            folder.abandon()
-            raise ProbeError(
-                "no picture of the probe set can be read", where=probe, hint=str(records["reason"].iloc[0])
-            )
         result = _result(prepared, folder, records, wanted, block)
         result = dataclasses.replace(
             result,
@@ -139,6 +138,10 @@ def run_audit(
 
 def _settings(settings: RunSettings | None, options: Mapping[str, Any]) -> RunSettings:
     """Options over settings, with the checks that the command line makes."""
+    known = [field.name for field in dataclasses.fields(RunSettings)]
+    for name in options:
+        if name not in known:
+            raise SettingsError("unknown setting", value=name, allowed=known, hint=nearest(name, known))
     checked = read_run_settings(options, folder=None, environ={})
     given: dict[str, Any] = {name: getattr(checked, name) for name in options}
     return dataclasses.replace(settings or RunSettings(), **given)
@@ -271,7 +274,7 @@ def _probe_block(
                 }
             )
     return {
-        "folder": probe.folder.name,
+        "folder": probe.folder.resolve().name,  # however the way there was written
         "manifest_sha256": probe.manifest_sha256,
         "images_sha256": hashlib.sha256(lines.encode()).hexdigest(),
         "images": len(probe),

@@ -14,7 +14,7 @@ import pytest
 
 import audit
 from audit.engines import ENGINES
-from audit.errors import Interrupted, SettingsError
+from audit.errors import Interrupted, ProbeError, SettingsError
 from audit.settings import RunSettings
 from tests.support.onnx_networks import save, small_cnn
 
@@ -236,3 +236,64 @@ def test_landmarks_stand_in_for_aligned_pictures(model: Path, probe: Path, tmp_p
     assert any("landmarks68.csv" in s.reason for s in nowhere.skipped if s.measure == "mean_map")
     assert laid.probe["aligned"] == "landmarks"
     assert laid.mean_maps[0].counts.sum() == 96
+
+
+def test_a_setting_of_the_command_line_alone_is_no_setting_of_a_run() -> None:
+    with pytest.raises(SettingsError, match="unknown setting, got 'formats'"):
+        audit.run_audit("m.onnx", probe="p", formats=["html"])
+
+
+def test_a_picture_without_label_or_answer_is_neither_right_nor_wrong_in_the_mean_maps(
+    model: Path, probe: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "faces"
+    shutil.copytree(probe, folder)
+    manifest = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+    manifest.loc[:9, "gender"] = ""
+    manifest.to_csv(folder / "manifest.csv", index=False)
+    result = audit.run_audit(model, probe=folder, abstain_below=0.9)
+    items = result.items
+    answered = items["status"] == "ok"
+    wrong = int(items["wrong_label_rate"].sum())
+    right = int((items["wrong_label_rate"] == 0).sum())
+    predicted, true = (next(m for m in result.mean_maps if m.target == t) for t in ("predicted", "true"))
+
+    assert predicted.counts.sum(axis=0).tolist() == [wrong, right, int((answered & items["label"].isna()).sum())]
+    assert true.counts.sum(axis=0).tolist() == [wrong, right, int((~answered & items["label"].notna()).sum())]
+
+
+def test_the_record_does_not_depend_on_how_the_way_to_the_folder_is_written(
+    model: Path, probe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(probe)
+    here = audit.run_audit(model.resolve(), probe=".", limit=8, accept_chance=True)
+
+    assert here.probe["folder"] == probe.name
+
+
+def test_a_threshold_for_several_classes_is_refused(probe: Path, tmp_path: Path) -> None:
+    three = save(small_cnn(classes=3), tmp_path / "three.onnx")
+
+    with pytest.raises(SettingsError, match="a threshold is for models of two classes; this one has 3, got '0.9'"):
+        audit.run_audit(three, probe=probe, classes=["female", "male", "other"], threshold=0.9)
+
+
+def test_a_single_logit_that_happens_to_lie_between_0_and_1_is_no_probability(probe: Path, tmp_path: Path) -> None:
+    one = save(small_cnn(classes=1), tmp_path / "one.onnx")
+    stated = save(small_cnn(classes=1, final="Sigmoid"), tmp_path / "stated.onnx")
+    plain, sigmoid = (audit.run_audit(m, probe=probe, accept_chance=True) for m in (one, stated))
+
+    assert np.allclose(plain.items["score.male"], sigmoid.items["score.male"], atol=1e-6)
+    assert plain.items["score.male"].between(0.5, 0.7).all()  # logits from 0 to 1
+
+
+def test_nothing_readable_leaves_a_folder_that_was_there_as_it_was(model: Path, probe: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    shutil.copytree(probe, folder)
+    for picture in (folder / "images").iterdir():
+        picture.write_text("not a picture")
+    (tmp_path / "out").mkdir()
+
+    with pytest.raises(ProbeError, match="no picture of the probe set can be read"):
+        audit.run_audit(model, probe=folder, out=tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
