@@ -209,7 +209,8 @@ def _blocks(measures: Sequence[Measure]) -> Iterator[list[int]]:
 def _sample(measures: Sequence[Measure], groups: Groups, evidence: Bools) -> Sample:
     if measures[0].proportion:
         return Rates.of(groups, evidence)
-    return Means.of(groups, evidence, np.array([m.non_negative for m in measures]))
+    relative = np.array([m.non_negative and not m.can_be_zero for m in measures])
+    return Means.of(groups, evidence, relative)
 
 
 def _estimate(row: Sequence[float]) -> Estimate:

@@ -81,6 +81,7 @@ class Measure:
     parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
     proportion: bool = False  # values are 0, 1 or NaN
     non_negative: bool = True
+    can_be_zero: bool = False  # an image's value can be 0, as a squared error's can
     diagnostic: bool = False
     not_within_label: str | None = None
 

@@ -198,6 +198,7 @@ def _variants(row: _Row, parameters: dict[str, str], every: Callable[[Observed, 
                 source=row.source,
                 compute=functools.partial(_value, every=every, target=target, decisions=decisions),
                 parameters={**parameters, "target": target, "decisions": decisions},
+                can_be_zero=True,
                 proportion=row.proportion,
                 diagnostic=True,
             )

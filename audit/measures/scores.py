@@ -35,6 +35,7 @@ def scores(context: Context) -> Iterator[Measure]:
         "stated label and finite probabilities counts, also where the model abstained.",
         formula=_BRIER[len(context.classes) == 2],
         source="standard: the Brier score, a squared error of probabilities",
+        can_be_zero=True,
         compute=_brier,
     )
 

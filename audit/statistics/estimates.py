@@ -172,8 +172,8 @@ class Means:
     def of(cls, groups: Groups, evidence: Bools, relative: Bools) -> Self:
         """Skewed values in a small group look tamer than they are: its variance is at least the pooled one.
 
-        Pooled is the relative variance where a measure is `relative` [M] (never zero or negative on purpose), else
-        the variance itself; again the geometric mean of a subject's and an item's.
+        Pooled is the relative variance where a measure is `relative` [M] (an image's value is always above 0), else the
+        variance itself; again the geometric mean of a subject's and an item's.
         """
         scale = np.where(relative, groups.mean**2, np.where(groups.items > 0, 1.0, np.nan))
         weights = np.where(evidence & (scale > 0), groups.kish - 1, 0.0)

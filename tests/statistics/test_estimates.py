@@ -113,3 +113,35 @@ def test_groups_agree_with_the_slow_implementation(proportion: bool, seed: int) 
         want = expected[group.attributes["skin"]]
         assert (group.n, group.subjects) == (want.n, want.subjects)
         assert (group.value, group.low, group.high) == pytest.approx((want.value, want.low, want.high), rel=1e-9)
+
+
+def _no_gap(alpha: float, groups: int, df: float) -> float:
+    """Groups by themselves are looked at here: the gap's quantile would take scipy seconds."""
+    return 3.0
+
+
+def test_groups_near_zero_do_not_widen_the_interval_of_the_group_that_is_failed() -> None:
+    rng = np.random.default_rng(1)
+    failed, fine = rng.beta(0.4, 1.2, 120), [rng.beta(0.02, 6.0, 120) for _ in range(4)]  # a squared error, say
+    values, names = np.concatenate([failed, *fine]), np.repeat(["failed", "b", "c", "d", "e"], 120)
+    found, _ = figures(values, names, proportion=False, unit="score", can_be_zero=True)
+    expected = slow(values, names, range(600), proportion=False, can_be_zero=True, critical=_no_gap)
+    group = next(g for g in found.by_group if g.attributes["skin"] == "failed")
+    draws = rng.choice(failed, (4000, 120)).mean(axis=1)
+    low, high = np.quantile(draws, [0.025, 0.975])
+
+    assert (group.low, group.high) == pytest.approx((expected.groups["failed"].low, expected.groups["failed"].high))
+    assert group.high - group.low == pytest.approx(high - low, rel=0.15)
+
+
+def test_the_floor_of_a_measure_that_is_always_above_zero_is_relative() -> None:
+    rng = np.random.default_rng(1)
+    large, small = rng.normal(100, 1, 40), rng.normal(1, 0.2, 40)
+    values, names = np.concatenate([large, small]), np.repeat(["large", "small"], 40)
+    relative, absolute = (
+        figures(values, names, proportion=False, unit="level", can_be_zero=z)[0] for z in (False, True)
+    )
+    width = [g.high - g.low for g in (*relative.by_group, *absolute.by_group)]
+
+    assert width[0] > 5 * width[2]  # the large one's spread is 1 % of it, the pooled one 14 %
+    assert width[1] < width[3]  # in absolute terms the small one's spread is a fifth of the large one's

@@ -54,6 +54,7 @@ def slow(
     *,
     proportion: bool,
     non_negative: bool = True,
+    can_be_zero: bool = False,
     alpha: float = 0.05,
     min_subjects: int = 30,
     critical: Critical = range_quantile,
@@ -62,7 +63,7 @@ def slow(
     needed = max(min_subjects, 2)
     evidence = [stats[g] for g in stats if g is not None and needed <= stats[g].S]
     for s in stats.values():
-        s.settle(evidence if s in evidence else [], proportion, non_negative)
+        s.settle(evidence if s in evidence else [], proportion, non_negative and not can_be_zero)
     rows = {}
     for g, s in stats.items():
         low = high = None
@@ -109,7 +110,7 @@ class _Group:
             sum(self.x[s] < self.n[s] for s in self.n),
         )
 
-    def settle(self, evidence: list[_Group], proportion: bool, non_negative: bool) -> None:
+    def settle(self, evidence: list[_Group], proportion: bool, relative: bool) -> None:
         self.proportion = proportion
         if self.S < 2:
             return
@@ -124,7 +125,7 @@ class _Group:
             self.size = self.N / mine
             return
         self.floored = self.V
-        scale = (lambda g: g.M**2) if non_negative else (lambda g: 1.0)
+        scale = (lambda g: g.M**2) if relative else (lambda g: 1.0)
         pool = [g for g in evidence if scale(g) > 0]
         if pool:
             weights = sum(g.K - 1 for g in pool)
