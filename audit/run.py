@@ -206,9 +206,10 @@ def _result(
         found, not_found = summarise(values, some, plan.groupings, subjects, plan.probe.label, options)
         measurements, skipped = measurements + found, skipped + not_found
     notes, verdict = prepared.notes, None
-    sentence = None if settings.accept_chance else _chance(prepared, folder, records, subjects, measurements)
+    sentence = _chance(prepared, folder, records, subjects, measurements)
     if sentence is not None:
         notes = (sentence, *notes)
+    if sentence is not None and not settings.accept_chance:
         verdict = {"status": "not judged", "reason": "chance", "explanation": sentence, "rules": []}
     return AuditResult(
         tool={"name": "bias-audit", "version": audit.__version__},

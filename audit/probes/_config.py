@@ -35,7 +35,7 @@ def read_config(folder: Path) -> ProbeFile:
     if not path.is_file():
         return ProbeFile()
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"the file is no TOML that can be read: {error}", where=path) from None
     for name in tables:

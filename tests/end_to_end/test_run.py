@@ -109,6 +109,7 @@ def test_a_model_no_better_than_chance_is_not_judged(model: Path, probe: Path, t
     accepted = audit.run_audit(model, **options, accept_chance=True)
 
     assert "no better than chance" in refused.notes[0]
+    assert accepted.notes[0] == refused.notes[0]  # judged all the same, but not in silence
     assert refused.verdict is not None
     assert refused.verdict["status"] == "not judged"
     assert accepted.verdict is not None

@@ -172,3 +172,9 @@ def test_a_label_column_named_by_the_folder_itself_and_missing_makes_the_folder_
 def test_a_malformed_file_in_the_folder_names_the_key(tmp_path, toml, words) -> None:
     with pytest.raises(SettingsError, match=words):
         probe_of(tmp_path, {"gender": ["f", "m"]}, toml)
+
+
+def test_settings_that_an_editor_saved_with_a_byte_order_mark_are_read(tmp_path) -> None:
+    probe = probe_of(tmp_path, {"path": ["1.png"], "kind": ["f"]}, '\ufeff[probe]\nlabel = "kind"\n')
+
+    assert probe.label == "kind"
