@@ -157,32 +157,36 @@ class RunFolder:
 
     def flush(self) -> None:
         import numpy as np
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         if not self._pending:
             return
         rows = np.concatenate([s.rows for s in self._pending])
-        tables = [self._as_table(s) for s in self._pending]
+        table = self._as_table(self._pending)
         name = f"shard-{int(rows[0]):09d}"
         with writing(self._partial / f"{name}.npz") as path, path.open("wb") as stream:
             arrays, index = _pack(self._maps)
             np.savez(stream, rows=rows, index=np.array(json.dumps(index)), **arrays)
         # The table comes second: a shard counts as done when its table is there.
         with writing(self._partial / f"{name}.parquet") as path:
-            pq.write_table(pa.concat_tables(tables), path)
+            pq.write_table(table, path)
         self._pending.clear()
         self._maps = ()
 
-    def _as_table(self, shard: Shard) -> pa.Table:
-        """Rows of records.parquet: text as text even where every cell is empty, so that the schema never depends on the
-        data, then one float64 column a measure, NaN as null."""
+    def _as_table(self, shards: Sequence[Shard]) -> pa.Table:
+        """Rows of records.parquet, in one table: with hundreds of columns it is large however few rows it has. Text as
+        text even where every cell is empty, so that the schema never depends on the data, then one float64 column a
+        measure, NaN as null."""
+        import numpy as np
+        import pandas as pd
         import pyarrow as pa
 
-        text = [name for name in shard.records.columns if not name.startswith("score.")]
-        table = pa.Table.from_pandas(shard.records.astype(dict.fromkeys(text, "string")), preserve_index=False)
+        text = [name for name in shards[0].records.columns if not name.startswith("score.")]
+        records = pd.concat([s.records.astype(dict.fromkeys(text, "string")) for s in shards], ignore_index=True)
+        values = np.concatenate([s.values for s in shards])
+        table = pa.Table.from_pandas(records, preserve_index=False)
         for k, name in enumerate(self._columns):
-            table = table.append_column(name, pa.array(shard.values[:, k], from_pandas=True))
+            table = table.append_column(name, pa.array(values[:, k], from_pandas=True))
         return table.replace_schema_metadata(None)
 
     def done(self) -> NDArray[np.int64]:

@@ -175,6 +175,6 @@ def test_a_malformed_file_in_the_folder_names_the_key(tmp_path, toml, words) -> 
 
 
 def test_settings_that_an_editor_saved_with_a_byte_order_mark_are_read(tmp_path) -> None:
-    probe = probe_of(tmp_path, {"path": ["1.png"], "kind": ["f"]}, '\ufeff[probe]\nlabel = "kind"\n')
+    probe = probe_of(tmp_path, {"kind": ["f"]}, '\ufeff[probe]\nlabel = "kind"\n')
 
     assert probe.label == "kind"
