@@ -197,6 +197,9 @@ force_option = _option(
 )
 out_option = _option("--out", topic=_OUTPUT, metavar="DIR", help="Where everything goes (audit-MODELFILE/).")
 resume_option = _option("--resume", topic=_OUTPUT, is_flag=True, help="Go on from an interrupted run in that folder.")
+report_policy_option = _option(
+    "--policy", topic=_VERDICT, metavar="FILE", help="Show the verdict by these rules (the run's own)."
+)
 formats_option = _option(
     "--formats",
     topic=_OUTPUT,

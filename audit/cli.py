@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shlex
+import signal
 import sys
 import traceback
 import warnings
@@ -148,11 +149,15 @@ def gate(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **fla
     if not quiet:
         _terminal.say_verdict(verdict)
         _terminal.say_paths(paths)
+        if (out / "report.html").exists():
+            rendered = f"bias-audit report {shlex.quote(str(run_folder))} --policy {shlex.quote(str(flags['policy']))}"
+            _terminal.say(f"report.html and report.pdf show the run's own verdict; with this one: {rendered}")
     return _status(verdict, command)
 
 
 @cli.command(cls=options.TopicCommand)
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@options.report_policy_option
 @options.formats_option
 @options.faces_option
 @options.common_options
@@ -160,13 +165,16 @@ def report(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **f
     """Write the reports again from a finished audit.
 
     RUN is the folder of an audit. Needs no model, and pictures only for --faces; the same record gives the same bytes.
+    With --policy the reports show the verdict by these rules; audit.json keeps its own.
     """
+    from audit.gate import judge, read_policy
     from audit.records import read_run
 
     command = read_command_settings(options.stated(flags))
     _check_formats(command)
+    policy = read_policy(flags["policy"]) if flags["policy"] else None
     result = read_run(run_folder)
-    verdict = _verdict(result)
+    verdict = judge(result, policy) if policy else _verdict(result)
     result = _with_faces(result, command, quiet=quiet)
     paths = _write_reports(result, verdict, run_folder, command)
     if json_to:
@@ -285,7 +293,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Arrow's own allocator keeps what it was given: with the system's a long run needs no more memory than a short one.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     verbose = sum(word.count("v") for word in args if word.strip("v") == "-") + args.count("--verbose")
-    with _logging(verbose), warnings.catch_warnings():
+    with _logging(verbose), _stopped_like_ctrl_c(), warnings.catch_warnings():
         if not verbose:
             warnings.simplefilter("ignore")  # libraries' own; what a user must know stands in the notes
         try:
@@ -299,6 +307,24 @@ def main(argv: Sequence[str] | None = None) -> int:
                 traceback.print_exc()
             status = _ended_by(trouble, args)
     return int(status)
+
+
+@contextmanager
+def _stopped_like_ctrl_c() -> Iterator[None]:
+    """What a CI system sends on cancelling (SIGTERM) ends a run as Ctrl-C does: what was done is kept."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread: whoever is there decides
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _ended_by(trouble: BaseException, args: Sequence[str]) -> ExitStatus:

@@ -91,11 +91,15 @@ def write(
 
 
 def headlines(result: AuditResult) -> tuple[str, ...]:
-    """The clear findings as plain sentences in the report's own words and order: for a terminal."""
+    """What differs clearly and what does not, in the report's own words and order: for a terminal."""
     from reports._findings import findings
     from reports._reading import Reading
 
-    return tuple(found.sentence for found in findings(Reading(result)) if found.level == "clear")
+    return tuple(
+        f.sentence if f.level == "clear" else f"{f.topic}: {f.sentence[:1].lower()}{f.sentence[1:]}"
+        for f in findings(Reading(result))
+        if f.level in ("clear", "none")
+    )
 
 
 def _content(result: AuditResult, verdict: Verdict | None) -> Content:

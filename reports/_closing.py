@@ -173,9 +173,10 @@ def limits(reading: Reading) -> Section:
 def record(reading: Reading) -> Section:
     """The run itself: everything that may differ between two runs of the same audit, settings, and file hashes."""
     result = reading.result
+    asked = {name: value for name, value in result.settings.items() if value not in (None, [], {})}
     parts = {
         "Run": tuple(flat(result.run)),
-        "Settings": tuple(flat(result.settings)),
+        "Settings that were asked for": tuple(flat(asked)),
         "Files": tuple((shown(name), shown(digest, 100)) for name, digest in result.files.items()),
     }
     inner = [

@@ -18,7 +18,7 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> tuple[Path, ...]:
     try:
         for name, data in files.items():
             target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             waiting[target] = _temporary(target, data)
         for target, temporary in waiting.items():
             temporary.replace(target)

@@ -221,6 +221,12 @@ def _one(
     contrast, of_label = found[0]
     further = [f"Also {text}" for text in said[1:2]]
     label = [OF_THE_LABEL] if of_label else []
+    parts = contrast.attribute.split("*")
+    if len(parts) > 1 and reading.label in parts:
+        label.append(
+            f"Compared here are groups of the same {attribute_title(reading.label)}, the most misjudged one first, "
+            f"because the model is made to tell {attribute_title(reading.label)} apart; the tables have all groups."
+        )
     details = (*label, CAVEATS[topic], *_errors_beside(reading, contrast), *further)
     yield Finding(topic=topic, level="clear", sentence=f"{start} {said[0]}", details=details)
 

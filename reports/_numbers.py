@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 PERCENT = "\u00a0%"  # a no-break space: the sign stays with its number
@@ -103,7 +104,7 @@ def _of(share: float, base: int) -> str:
         return "none"
     if share == 1:
         return "all"
-    nearest = round(share * base)
+    nearest = math.floor(share * base + 0.5)  # round() would make 12.5 a 12 and 7.5 an 8
     if nearest == 0:
         return f"fewer than 1 in {base:,}"
     if nearest == base:

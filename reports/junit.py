@@ -13,17 +13,20 @@ from reports._closing import bound_text, explanation
 _NAME = "bias-audit"
 
 
+_TAGS = {"fail": "failure", "inconclusive": "skipped"}
+
+
 @REPORTS.register("junit")
 def junit(content: Content) -> Mapping[str, bytes]:
-    """A rule that fails is a failure; one that is inconclusive or not judged is skipped, with the reason."""
+    """A rule that fails is a failure, one that is inconclusive is skipped, one that could not be judged is an error."""
     rules = list((content.verdict or {}).get("rules") or ())
     statuses = [str(rule.get("status")) for rule in rules]
     counts = {
         "name": _NAME,
         "tests": str(len(rules)),
         "failures": str(statuses.count("fail")),
-        "errors": "0",
-        "skipped": str(sum(s not in ("pass", "fail") for s in statuses)),
+        "errors": str(sum(s not in _TAGS and s != "pass" for s in statuses)),
+        "skipped": str(statuses.count("inconclusive")),
     }
     root = ET.Element("testsuites", counts)
     suite = ET.SubElement(root, "testsuite", {**counts, **_when(content)})
@@ -44,8 +47,8 @@ def _case(suite: ET.Element, rule: Mapping[str, Any]) -> None:
     case = ET.SubElement(suite, "testcase", model)
     if status == "pass":
         return
-    tag = "failure" if status == "fail" else "skipped"
-    outcome = ET.SubElement(case, tag, {"message": _clean(f"{status}: {explanation(rule)}")})
+    tag = _TAGS.get(status, "error")
+    outcome = ET.SubElement(case, tag, {"message": _clean(explanation(rule))})
     if tag == "failure":
         outcome.set("type", "policy")
         outcome.text = _clean("\n".join(_lines(rule)))

@@ -386,3 +386,15 @@ def test_names_from_files_cannot_steer_the_terminal(capsys: pytest.CaptureFixtur
     _terminal.say("classes: male\x07\x1b[31m, female, under\u20090.1 %")
 
     assert capsys.readouterr().err == "classes: male\\x07\\x1b[31m, female, under\u20090.1 %\n"
+
+
+def test_report_shows_another_policys_verdict_and_leaves_the_record(
+    ran: Callable[..., dict[str, Any]], finished: Path
+) -> None:
+    seen = ran()
+    before = (finished / "audit.json").read_bytes()
+    status = main(["report", "run", "--policy", "policy.toml"])
+
+    assert status == 0
+    assert [r.id for r in seen["verdict"].rules] == ["gap"]
+    assert (finished / "audit.json").read_bytes() == before

@@ -252,3 +252,22 @@ def test_a_full_disk_ends_in_5_and_one_line(probe: Path, model: Path, tmp_path: 
     assert done.returncode == 5, done.stderr
     assert "the disk is full" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_cancelled_job_keeps_what_was_done(probe: Path, model: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys, audit.records\n"
+        "from audit.cli import main\n"
+        "add = audit.records.RunFolder.add\n"
+        "def cancelled(self, shard):\n"
+        "    add(self, shard)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "audit.records.RunFolder.add = cancelled\n"
+        f"sys.exit(main([{str(model)!r}, '--probe', {str(probe)!r}, '--out', 'out', '--batch-size', '16']))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, env=_environment())
+
+    assert done.returncode == 130
+    assert "--resume" in done.stderr
+    assert list((tmp_path / "out" / ".partial").glob("shard-*.parquet"))

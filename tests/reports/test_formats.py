@@ -67,11 +67,11 @@ def test_junit_has_one_case_a_rule_and_says_why() -> None:
 
     assert cases == {
         "gap-by-race": [],
-        "gap-crossed": [("failure", "fail: The whole interval is beyond 0.05.")],
-        "overall": [("skipped", "inconclusive: About 900 subjects would settle it.")],
-        "auc": [("skipped", "not judged: auc is not in the record.")],
+        "gap-crossed": [("failure", "The whole interval is beyond 0.05.")],
+        "overall": [("skipped", "About 900 subjects would settle it.")],
+        "auc": [("error", "auc is not in the record.")],
     }
-    assert [root.get(k) for k in ("tests", "failures", "skipped")] == ["4", "1", "2"]
+    assert [root.get(k) for k in ("tests", "failures", "errors", "skipped")] == ["4", "1", "1", "1"]
 
 
 def test_junit_stays_valid_whatever_a_rule_is_called() -> None:
