@@ -149,6 +149,27 @@ def judge(result: AuditResult, policy: Policy) -> Verdict:
     return Verdict(status=_together({r.status for r in rules}), rules=rules, policy_sha256=policy.sha256)
 
 
+def check_names(policy: Policy, measures: Iterable[str], attributes: Iterable[str]) -> None:
+    """A slip of the pen in a policy is found before a run's hours of work, and never counts as "not judged".
+
+    Raises:
+        PolicyError: a rule names a measure that nothing is called, or an attribute that is not compared.
+    """
+    known, compared = sorted(set(measures)), sorted(set(attributes))
+    alike = {tuple(sorted(name.split("*"))) for name in compared}  # gender*skin and skin*gender are the same groups
+    for rule in policy.rules:
+        where = f"{policy.path}: rule {rule.id}" if policy.path else f"rule {rule.id}"
+        if rule.measure not in known:
+            hint = nearest(rule.measure, known)
+            raise PolicyError("no measure is called so", value=rule.measure, allowed=known, where=where, hint=hint)
+        if rule.attribute is not None and tuple(sorted(rule.attribute.split("*"))) not in alike:
+            hint = nearest(rule.attribute, compared) or "Ask for it with --group"
+            raise PolicyError(
+                "the groups of this attribute are not compared in this run",
+                value=rule.attribute, allowed=compared, where=where, hint=hint,
+            )  # fmt: skip
+
+
 def exit_status(verdict: Verdict | None, *, inconclusive: str = "3", exit_zero: bool = False) -> ExitStatus:
     """The status a verdict ends in. `exit_zero` covers findings only: what could not be judged at all stays 4."""
     if verdict is None or (verdict.status == NOT_JUDGED and not verdict.rules and verdict.reason is None):

@@ -57,6 +57,14 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
     spec, assumed = input_spec(said, model.inputs[0], model.path)
     description = model.describe(spec.shape(1))
     output = _output(said.output, description.outputs)
+    if said.task not in TASKS:
+        raise UsageError(
+            "models for this task can't be audited in this version",
+            value=said.task,
+            allowed=TASKS.names(),
+            where=", ".join(map(str, said.sources)) or "--task",
+            hint="`bias-audit inspect MODEL` shows what can be seen in it all the same",
+        )
     task = TASKS.get(said.task)
     labels = sorted({label for label in probe.table["label"] if label is not None})
     classes, guessed = classes_or_assumed(said.classes, labels, task.columns(output.shape))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import audit
 from audit.engines import ENGINES
 from audit.errors import AuditError, Interrupted, MachineError, ProbeError, SettingsError, nearest
-from audit.gate import Policy, judge, read_policy
+from audit.gate import Policy, check_names, judge, read_policy
 from audit.planning import Prepared, prepare, probe_options
 from audit.probes import ProbeSet, read_probe
 from audit.records import TABLE, RunFolder, sha256
@@ -79,6 +79,9 @@ def run_audit(
         opened = open_model(model, device=wanted.device)
         stack.callback(opened.close)
         prepared = prepare(opened, probe_set, wanted)
+        if rules is not None:
+            named = [m.name for m in prepared.plan.measures] + [s.measure for s in prepared.skipped]
+            check_names(rules, named, [g.name for g in prepared.plan.groupings])
         block = {**prepared.model, "sha256": _model_hash(opened.files)}
         columns = [m.column for m in prepared.plan.measures]
         fingerprint = _fingerprint(block, prepared, wanted)

@@ -271,3 +271,32 @@ def test_a_cancelled_job_keeps_what_was_done(probe: Path, model: Path, tmp_path:
     assert done.returncode == 130
     assert "--resume" in done.stderr
     assert list((tmp_path / "out" / ".partial").glob("shard-*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ('measure = "wrong_lable_rate"', ("wrong_lable_rate", "Did you mean wrong_label_rate")),
+        ('measure = "wrong_label_rate"\nattribute = "skim"', ("skim", "Did you mean skin")),
+        ('measure = "wrong_label_rate"\nattribute = "pose"', ("pose", "--group")),
+    ],
+)
+def test_a_slip_in_a_policy_is_found_before_the_run(
+    typed: Typed, probe: Path, model: Path, tmp_path: Path, rule: str, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "p.toml").write_text(f'[[rule]]\nid = "r"\n{rule}\nkind = "value"\nmax = 0.5\n')
+    says(typed(model, "--probe", probe, "--policy", "p.toml", "--inconclusive", "pass"), 2, "rule r", *words)
+
+
+def test_a_policy_may_turn_an_intersection_round(typed: Typed, probe: Path, model: Path, tmp_path: Path) -> None:
+    rule = '[[rule]]\nid = "r"\nmeasure = "wrong_label_rate"\nattribute = "skin*gender"\nkind = "value"\nmax = 1\n'
+    (tmp_path / "p.toml").write_text(rule)
+    status, text = typed(model, "--probe", probe, "--policy", "p.toml", "--min-subjects", "2", "--formats", "md")
+
+    assert status == 0, text
+
+
+def test_a_model_of_another_task_is_named_with_its_file(typed: Typed, probe: Path, model: Path, tmp_path: Path) -> None:
+    shutil.copy(model, tmp_path / "m.onnx")
+    (tmp_path / "m.onnx.toml").write_text('[model]\ntask = "detection"\n')
+    says(typed("m.onnx", "--probe", probe), 2, "m.onnx.toml", "detection", "classification")
