@@ -93,10 +93,8 @@ def run_audit(
             resume=resume,
         )
         stack.enter_context(folder.logging())
-        _LOG.info("bias-audit %s: %s on %s", audit.__version__, opened.path.name, probe_set.folder.name)
-        for note in (*prepared.notes, *(f"skipped {s.measure}: {s.reason}" for s in prepared.skipped)):
-            _LOG.info("%s", note)
-        _pass(folder, prepared, progress)
+        _log_start(prepared)
+        passed = _pass(folder, prepared, progress)
         reason = folder.nothing_read()
         if reason is not None:
             folder.abandon()
@@ -104,9 +102,6 @@ def run_audit(
         mean_maps = folder.collect()
         records = folder.read(["path", "image_sha256", "status", "reason", "label"])
         seconds = time.monotonic() - begun
-        unread = records[records["status"] == "unreadable"]
-        for path, reason in zip(unread["path"], unread["reason"], strict=True):
-            _LOG.warning("unreadable: %s: %s", path, reason)
         result = _result(prepared, folder, records, wanted, block)
         result = dataclasses.replace(
             result,
@@ -117,7 +112,7 @@ def run_audit(
             run={
                 "started": started.isoformat().replace("+00:00", "Z"),
                 "seconds": round(seconds, 3),
-                "images_per_second": round(len(probe_set) / max(seconds, 1e-9), 1),
+                "images_per_second": round(passed / max(seconds, 1e-9), 1),
                 "device": opened.device,
                 "provider": opened.provider,
                 "model": str(model),
@@ -131,9 +126,7 @@ def run_audit(
         )
         if rules is not None:
             result = dataclasses.replace(result, verdict=judge(result, rules).to_json())
-        _LOG.info(
-            "measured %d images in %.1f s; verdict: %s", len(probe_set), seconds, (result.verdict or {}).get("status")
-        )
+        _log_end(records, result)
         if out is not None:
             folder.finish(result)
     return result
@@ -150,8 +143,23 @@ def _settings(settings: RunSettings | None, options: Mapping[str, Any]) -> RunSe
     return dataclasses.replace(settings or RunSettings(), **given)
 
 
-def _pass(folder: RunFolder, prepared: Prepared, progress: Progress | None) -> None:
-    """Every image that has no shard yet goes through the model once."""
+def _log_start(prepared: Prepared) -> None:
+    plan = prepared.plan
+    _LOG.info("bias-audit %s: %s on %s", audit.__version__, plan.model.path.name, plan.probe.folder.name)
+    for note in (*prepared.notes, *(f"skipped {s.measure}: {s.reason}" for s in prepared.skipped)):
+        _LOG.info("%s", note)
+
+
+def _log_end(records: pd.DataFrame, result: AuditResult) -> None:
+    unread = records[records["status"] == "unreadable"]
+    for path, reason in zip(unread["path"], unread["reason"], strict=True):
+        _LOG.warning("unreadable: %s: %s", path, reason)
+    verdict = (result.verdict or {}).get("status", "none asked for")
+    _LOG.info("measured %d images in %.1f s; verdict: %s", len(records), result.run["seconds"], verdict)
+
+
+def _pass(folder: RunFolder, prepared: Prepared, progress: Progress | None) -> int:
+    """Every image that has no shard yet goes through the model once; gives how many that were."""
     import numpy as np
 
     total = len(prepared.plan.probe)
@@ -163,13 +171,14 @@ def _pass(folder: RunFolder, prepared: Prepared, progress: Progress | None) -> N
     if progress:
         progress(seen, total)
     try:
-        with contextlib.closing(ENGINES.get("local").shards(prepared.plan, rows)) as shards:  # type: ignore[type-var]
+        with contextlib.closing(ENGINES.get("local").shards(prepared.plan, rows)) as shards:
             for shard in shards:
                 folder.add(shard)
                 seen += len(shard.rows)
                 if progress:
                     progress(seen, total)
         folder.flush()
+        return len(rows)
     except KeyboardInterrupt:
         folder.flush()
         _LOG.warning("interrupted after %d of %d images", seen, total)
@@ -278,7 +287,6 @@ def _probe_block(
                 }
             )
     return {
-        "folder": probe.folder.resolve().name,  # however the way there was written
         "manifest_sha256": probe.manifest_sha256,
         "images_sha256": hashlib.sha256(lines.encode()).hexdigest(),
         "images": len(probe),
@@ -310,16 +318,30 @@ def _plain_settings(settings: RunSettings) -> dict[str, Any]:
 
 
 def _fingerprint(block: dict[str, Any], prepared: Prepared, settings: RunSettings) -> str:
-    """What decides a run's figures: same fingerprint, same record."""
+    """What decides a run's figures: same fingerprint, same record. Pictures count by size and time of change, so that
+    a run is not gone on with over others than it began with."""
+    probe = prepared.plan.probe
     decides = {
         "version": audit.__version__,
         "model": block,
-        "probe": [prepared.plan.probe.manifest_sha256, dict(prepared.plan.probe.files)],
+        "probe": [
+            probe.manifest_sha256,
+            dict(probe.files),
+            [_stat(probe.folder / path) for path in probe.table["path"]],
+        ],
         "settings": {k: v for k, v in _plain_settings(settings).items() if k not in _MACHINE},
         "measures": [m.column for m in prepared.plan.measures],
         "groupings": [g.name for g in prepared.plan.groupings],
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _stat(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _versions() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 
 from audit.result import Attributes, Estimate, Face
 from reports import _numbers as numbers
@@ -40,7 +41,7 @@ def faces(reading: Reading) -> Section | None:
 
 
 def _warning(reading: Reading) -> Callout:
-    folder = reading.result.probe.get("folder")
+    folder = PurePath(str(reading.result.run.get("probe") or "")).name
     named = f"the probe set “{shown(folder)}”" if folder else "the probe set"
     return Callout(
         title="Personal data",

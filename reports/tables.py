@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from audit.result import Attributes, AuditResult, GroupEstimate, Measurement, attribute_name
 from reports import REPORTS, Content
+from reports._characters import visible
 
 Row = Mapping[str, object]
 
@@ -100,5 +101,5 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = str(value)
+    text = visible(str(value))
     return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Protocol
 
 from audit.registry import Registry
@@ -56,7 +56,7 @@ class Shard:
 class Engine(Protocol):
     """Runs a plan over the given rows."""
 
-    def shards(self, plan: Plan, rows: NDArray[np.int64]) -> Iterator[Shard]:
+    def shards(self, plan: Plan, rows: NDArray[np.int64]) -> Generator[Shard]:
         """One shard a batch, in the order of `rows`; nothing outlives its batch."""
 
 

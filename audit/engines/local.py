@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from audit.engines import ENGINES, Plan, Shard
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Local:
     """Batches in order, on this machine."""
 
-    def shards(self, plan: Plan, rows: NDArray[np.int64]) -> Iterator[Shard]:
+    def shards(self, plan: Plan, rows: NDArray[np.int64]) -> Generator[Shard]:
         from audit.engines._observe import observe
         from audit.probes import batches
 

@@ -14,7 +14,7 @@ import pytest
 
 import audit
 from audit.engines import ENGINES
-from audit.errors import Interrupted, ProbeError, SettingsError
+from audit.errors import Interrupted, ProbeError, SettingsError, UsageError
 from audit.settings import RunSettings
 from tests.support.onnx_networks import save, small_cnn
 
@@ -267,9 +267,9 @@ def test_the_record_does_not_depend_on_how_the_way_to_the_folder_is_written(
     model: Path, probe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(probe)
-    here = audit.run_audit(model.resolve(), probe=".", limit=8, accept_chance=True)
+    here, there = (audit.run_audit(model.resolve(), probe=p, limit=8, accept_chance=True) for p in (".", probe))
 
-    assert here.probe["folder"] == probe.name
+    assert here.probe == there.probe
 
 
 def test_a_threshold_for_several_classes_is_refused(probe: Path, tmp_path: Path) -> None:
@@ -298,3 +298,29 @@ def test_nothing_readable_leaves_a_folder_that_was_there_as_it_was(model: Path, 
     with pytest.raises(ProbeError, match="no picture of the probe set can be read"):
         audit.run_audit(model, probe=folder, out=tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_run_is_not_gone_on_with_over_other_pictures(model: Path, probe: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    shutil.copytree(probe, folder)
+
+    def ctrl_c(done: int, total: int) -> None:
+        if done >= 32:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        audit.run_audit(model, probe=folder, out=tmp_path / "out", batch_size=16, progress=ctrl_c)
+    first, last = sorted((folder / "images").iterdir())[::95]
+    shutil.copy(last, first)
+    with pytest.raises(UsageError, match="another model, probe set or settings"):
+        audit.run_audit(model, probe=folder, out=tmp_path / "out", batch_size=16, resume=True)
+
+
+def test_two_copies_of_a_probe_set_give_the_same_record(model: Path, probe: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(probe, tmp_path / f"faces-{name}")
+        audit.run_audit(model, probe=tmp_path / f"faces-{name}", out=tmp_path / name)
+    one, two = (record(tmp_path / name) for name in ("one", "two"))
+    one.pop("run"), two.pop("run")
+
+    assert one == two

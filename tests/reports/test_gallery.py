@@ -77,7 +77,7 @@ def test_the_caption_says_label_decision_confidence_and_attributes() -> None:
 
 def test_whose_pictures_they_are_and_how_to_handle_the_file_stands_above_them() -> None:
     result = with_faces(face())
-    named = dataclasses.replace(result, probe={**result.probe, "folder": "staff"})
+    named = dataclasses.replace(result, run={**result.run, "probe": "photos/staff"})
     section = next(s for s in view(named, None).sections if s.id == "faces")
     (warning, _) = section.blocks
 
