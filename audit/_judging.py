@@ -128,7 +128,7 @@ def _weighed(
     if status == "inconclusive":
         needed_subjects, settle = _settled_by(rule, evidence)
         words += f"; {settle}"
-    elif status == "pass" and attribute is None and measurement.overall.subjects < least:
+    elif attribute is None and measurement.overall.subjects < least:
         status = "inconclusive"
         words += f"; it rests on {measurement.overall.subjects} subjects, and {least} are needed to judge"
     if small and status != "fail":

@@ -324,3 +324,21 @@ def test_two_copies_of_a_probe_set_give_the_same_record(model: Path, probe: Path
     one.pop("run"), two.pop("run")
 
     assert one == two
+
+
+def test_a_run_cut_off_after_its_last_picture_says_the_same(
+    model: Path, probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = audit.run_audit(model, probe=probe, out=tmp_path / "whole")
+
+    def ctrl_c(done: int, total: int) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        audit.run_audit(model, probe=probe, out=tmp_path / "cut", progress=ctrl_c)
+    cut = audit.run_audit(model, probe=probe, out=tmp_path / "cut", resume=True)
+
+    assert cut.run["tap_guard"] == whole.run["tap_guard"] is not None
+    assert cut.notes == whole.notes
+    assert cut.run["images_per_second"] == 0.0
