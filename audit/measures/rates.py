@@ -67,7 +67,8 @@ def _always(context: Context) -> Iterator[Measure]:
         unit="proportion",
         better="higher",
         definition="Of the pictures with a stated label, the share that got an answer and the right one. Both a "
-        "missing and a wrong answer count against it. Work on generated faces calls it the unbiased rate.",
+        "missing and a wrong answer count against it. This is our own operational definition of what work on generated "
+        "faces calls the unbiased rate.",
         formula="1 − missing answers / N − wrong answers / N = right answers / N, "
         "with N the number of pictures that have a stated label",
         source=f"our operational definition of the rate that bears this name, {_SHEN}",

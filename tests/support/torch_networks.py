@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -294,6 +295,19 @@ def build(network: nn.Module, seed: int = 0) -> nn.Module:
     return network.eval()
 
 
+def scripted(network: nn.Module) -> torch.jit.ScriptModule:
+    """`torch.jit.script`, again where torch takes an attribute for a builtin: it knows its builtins by `id()`, some of
+    which belonged to objects that are gone, so now and then another object has one of these ids. A copy has others."""
+    for _ in range(5):
+        try:
+            return torch.jit.script(network)
+        except RuntimeError as error:
+            if "builtin cannot be used as a value" not in str(error):
+                raise
+            network = copy.deepcopy(network)
+    return torch.jit.script(network)
+
+
 def save(
     network: nn.Module, path: Path, how: str = "scripted", *, size: int = 24, extra: dict[str, str] | None = None
 ) -> Path:
@@ -304,7 +318,7 @@ def save(
             example = torch.zeros(2, 3, size, size, dtype=next(network.parameters()).dtype)
             module = torch.jit.trace(network, example, strict=False, check_trace=False)
         else:
-            module = torch.jit.script(network)
+            module = scripted(network)
         if how == "frozen":
             module = torch.jit.freeze(module)
         torch.jit.save(module, str(path), _extra_files=extra or {})
