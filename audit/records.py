@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
-import hashlib
 import json
 import logging
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from audit.errors import FolderOccupied, MachineError, UnusableInput, UsageError, printable
+from audit.errors import FolderOccupied, UnusableInput, UsageError, printable
+from audit.files import machine_error, writing
 from audit.result import AuditResult, MeanMap
+from audit.tallies import merge, pack, unpack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,36 +35,6 @@ _TABLES = ("groups.csv", "disparities.csv", "layers.csv", "focus.csv")
 # Everything a run may leave: what `--force` and a repeated run replace, and nothing else.
 OURS = (RECORD, TABLE, TALLIES, PARTIAL, *_REPORTS, "tables", LOG)
 _ROWS_A_SHARD = 2000
-
-
-def sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place when the block ends well; readable by its owner only."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise machine_error(error, path) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def machine_error(error: OSError, path: Path) -> MachineError:
-    """The machine's own trouble, in words."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return MachineError("the disk is full", where=path, hint="Make room, then go on with --resume")
-    return MachineError(f"can't write: {error.strerror or error}", where=path)
 
 
 class RunFolder:
@@ -165,7 +133,7 @@ class RunFolder:
         table = self._as_table(self._pending)
         name = f"shard-{int(rows[0]):09d}"
         with writing(self._partial / f"{name}.npz") as path, path.open("wb") as stream:
-            arrays, index = _pack(self._maps)
+            arrays, index = pack(self._maps)
             np.savez(stream, rows=rows, index=np.array(json.dumps(index)), **arrays)
         # The table comes second: a shard counts as done when its table is there.
         with writing(self._partial / f"{name}.parquet") as path:
@@ -227,10 +195,10 @@ class RunFolder:
         pieces = []
         for shard in shards:
             with np.load(shard.with_suffix(".npz"), allow_pickle=False) as held:
-                pieces.append(_unpack(held))
+                pieces.append(unpack(held))
         mean_maps = merge(pieces)
         with writing(self.folder / TALLIES) as path, path.open("wb") as stream:
-            arrays, index = _pack(mean_maps)
+            arrays, index = pack(mean_maps)
             np.savez(stream, index=np.array(json.dumps(index)), **arrays)
         return mean_maps
 
@@ -322,50 +290,11 @@ def read_run(folder: str | Path) -> AuditResult:
         maps: tuple[MeanMap, ...] = ()
         if (folder / TALLIES).is_file():
             with np.load(folder / TALLIES, allow_pickle=False) as held:
-                maps = _unpack(held)
+                maps = unpack(held)
         table = folder / TABLE
         return AuditResult.from_json(record, mean_maps=maps, records=table if table.is_file() else None)
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UnusableInput(f"the record is broken: {error}", where=folder / RECORD) from error
-
-
-def merge(pieces: Iterator[tuple[MeanMap, ...]] | Sequence[tuple[MeanMap, ...]]) -> tuple[MeanMap, ...]:
-    """Mean maps of several shards added up, in the order they first came."""
-    total: dict[tuple[str, str, str], MeanMap] = {}
-    for piece in pieces:
-        for new in piece:
-            key = (new.cam, new.target, new.attribute)
-            old = total.get(key)
-            if old is None:
-                total[key] = new
-                continue
-            total[key] = MeanMap(
-                cam=new.cam,
-                target=new.target,
-                attribute=new.attribute,
-                groups=new.groups,
-                sums=old.sums + new.sums,
-                counts=old.counts + new.counts,
-            )
-    return tuple(total.values())
-
-
-def _pack(maps: tuple[MeanMap, ...]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    arrays: dict[str, Any] = {}
-    index = []
-    for i, m in enumerate(maps):
-        arrays[f"sums-{i}"], arrays[f"counts-{i}"] = m.sums, m.counts
-        index.append(
-            {"cam": m.cam, "target": m.target, "attribute": m.attribute, "groups": [dict(g) for g in m.groups]}
-        )
-    return arrays, index
-
-
-def _unpack(held: Mapping[str, Any]) -> tuple[MeanMap, ...]:
-    return tuple(
-        MeanMap(**{**row, "groups": tuple(row["groups"])}, sums=held[f"sums-{i}"], counts=held[f"counts-{i}"])
-        for i, row in enumerate(json.loads(str(held["index"])))
-    )
 
 
 def _fingerprint_of(folder: Path) -> str | None:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
-import hashlib
-import json
 import logging
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import audit
 from audit.engines import ENGINES
 from audit.errors import AuditError, Interrupted, MachineError, ProbeError, SettingsError, nearest
+from audit.files import sha256
 from audit.gate import Policy, check_names, judge, read_policy
 from audit.planning import Prepared, prepare, probe_options
-from audit.probes import ProbeSet, read_probe
-from audit.records import TABLE, RunFolder, sha256
+from audit.probes import read_probe
+from audit.provenance import fingerprint, model_hash, probe_block, settings_block, versions
+from audit.records import TABLE, RunFolder
 from audit.result import AuditResult, Measurement, Skipped
 from audit.runtimes import open_model
 from audit.settings import RunSettings, read_run_settings
@@ -34,11 +32,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-# Settings that say how fast, not what: they stand in the record's `run` block.
-_MACHINE = ("device", "batch_size", "workers")
 _VALUES_AT_ONCE = 200_000  # of the table in memory together, so that many measures of many pictures fit
 _LOG = logging.getLogger(__name__)
-_VERSIONS = ("numpy", "pandas", "pillow", "onnx", "onnxruntime", "torch", "scipy")
 
 
 def run_audit(
@@ -82,12 +77,12 @@ def run_audit(
         if rules is not None:
             named = [m.name for m in prepared.plan.measures] + [s.measure for s in prepared.skipped]
             check_names(rules, named, [g.name for g in prepared.plan.groupings])
-        block = {**prepared.model, "sha256": _model_hash(opened.files)}
+        block = {**prepared.model, "sha256": model_hash(opened.files)}
         columns = [m.column for m in prepared.plan.measures]
-        fingerprint = _fingerprint(block, prepared, wanted)
+        mark = fingerprint(block, prepared, wanted)
         folder = RunFolder(
             Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory())),
-            fingerprint,
+            mark,
             columns,
             force=force or out is None,
             resume=resume,
@@ -120,8 +115,8 @@ def run_audit(
                 "batch_size": prepared.plan.batch_size,
                 "workers": prepared.plan.workers,
                 "tap_guard": opened.guard,
-                "fingerprint": fingerprint,
-                "versions": _versions(),
+                "fingerprint": mark,
+                "versions": versions(),
             },
         )
         if rules is not None:
@@ -229,8 +224,8 @@ def _result(
     return AuditResult(
         tool={"name": "bias-audit", "version": audit.__version__},
         model=block,
-        probe=_probe_block(plan.probe, prepared, records, subjects),
-        settings={k: v for k, v in _plain_settings(settings).items() if k not in _MACHINE},
+        probe=probe_block(plan.probe, prepared, records, subjects),
+        settings=settings_block(settings),
         measurements=measurements,
         skipped=(*prepared.skipped, *skipped),
         notes=notes,
@@ -265,91 +260,3 @@ def _chance(
         f"gives {1 / len(classes):.1%}). Most often the pictures are fed in another way than the model was trained "
         "with, or the classes stand in another order: `bias-audit inspect MODEL --probe DIR` tries the usual ones."
     )
-
-
-def _probe_block(
-    probe: ProbeSet, prepared: Prepared, records: pd.DataFrame, subjects: NDArray[np.int64]
-) -> dict[str, Any]:
-    import numpy as np
-
-    status = records["status"].to_numpy()
-    lines = "".join(
-        f"{p}\t{h}\n" for p, h in sorted(zip(records["path"], records["image_sha256"].fillna(""), strict=True))
-    )
-    cells = []
-    for grouping in prepared.plan.groupings:
-        for code, key in enumerate(grouping.keys):
-            inside = grouping.codes == code
-            cells.append(
-                {
-                    "attributes": dict(key),
-                    "images": int(inside.sum()),
-                    "subjects": len(np.unique(subjects[inside])),
-                    "unreadable": int((status[inside] == "unreadable").sum()),
-                    "failed": int((status[inside] == "failed").sum()),
-                }
-            )
-    return {
-        "manifest_sha256": probe.manifest_sha256,
-        "images_sha256": hashlib.sha256(lines.encode()).hexdigest(),
-        "images": len(probe),
-        "total": probe.total,
-        "sampled": probe.sampled,
-        "unreadable": int((status == "unreadable").sum()),
-        "failed": int((status == "failed").sum()),
-        "unlabeled": int(records["label"].isna().sum()),
-        "subjects": len(np.unique(subjects)),
-        "subject": probe.subject,
-        "label": probe.label,
-        "attributes": sorted({a for g in probe.groupings for a in g}),
-        "groupings": [g.name for g in prepared.plan.groupings],
-        "regions": list(probe.regions),
-        "aligned": "stated" if probe.aligned else "landmarks" if probe.alignment is not None else None,
-        "files": {name: f"sha256 {digest}" for name, digest in probe.files.items()},
-        "cells": cells,
-    }
-
-
-def _model_hash(files: tuple[Path, ...]) -> str:
-    """SHA-256 of the model file; with external data, of the files' hashes in order."""
-    hashes = [sha256(path) for path in files]
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-
-
-def _plain_settings(settings: RunSettings) -> dict[str, Any]:
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(settings).items()}
-
-
-def _fingerprint(block: dict[str, Any], prepared: Prepared, settings: RunSettings) -> str:
-    """What decides a run's figures: same fingerprint, same record. Pictures count by size and time of change, so that
-    a run is not gone on with over others than it began with."""
-    probe = prepared.plan.probe
-    decides = {
-        "version": audit.__version__,
-        "model": block,
-        "probe": [
-            probe.manifest_sha256,
-            dict(probe.files),
-            [_stat(probe.folder / path) for path in probe.table["path"]],
-        ],
-        "settings": {k: v for k, v in _plain_settings(settings).items() if k not in _MACHINE},
-        "measures": [m.column for m in prepared.plan.measures],
-        "groupings": [g.name for g in prepared.plan.groupings],
-    }
-    return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _stat(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "bias-audit": audit.__version__}
-    for name in _VERSIONS:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found

@@ -12,11 +12,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # Lower floors never import higher ones; a room on a floor may use its own.
 FLOORS = [
     {"errors", "inputs", "json"},
+    {"files"},
     {"registry", "result"},
+    {"tallies"},
     {"groups", "statistics", "gate", "probes", "runtimes", "tasks", "cams", "measures", "demo"},
     {"engines", "summary"},
     {"records", "settings"},
     {"planning"},
+    {"provenance"},
     {"run", "inspection", "gallery"},
     {"cli", "__main__"},
 ]

@@ -15,8 +15,10 @@ import pytest
 
 from audit.engines import Shard
 from audit.errors import FolderOccupied, MachineError, UnusableInput, UsageError
-from audit.records import RunFolder, merge, read_run, writing
+from audit.files import writing
+from audit.records import RunFolder, read_run
 from audit.result import AuditResult, Disparity, Estimate, GroupEstimate, MeanMap, Measurement, Pair, Skipped
+from audit.tallies import merge
 
 COLUMNS = ["wrong_label_rate", "confidence"]
 

@@ -177,7 +177,7 @@ def test_settings_that_only_say_how_fast_stand_in_run(model: Path, probe: Path, 
 
 
 def test_the_files_hashes_are_those_of_the_files(model: Path, probe: Path, tmp_path: Path) -> None:
-    from audit.records import sha256
+    from audit.files import sha256
 
     audit.run_audit(model, probe=probe, out=tmp_path / "out")
     held = record(tmp_path / "out")
