@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -296,16 +296,11 @@ def build(network: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def scripted(network: nn.Module) -> torch.jit.ScriptModule:
-    """`torch.jit.script`, again where torch takes an attribute for a builtin: it knows its builtins by `id()`, some of
-    which belonged to objects that are gone, so now and then another object has one of these ids. A copy has others."""
-    for _ in range(5):
-        try:
-            return torch.jit.script(network)
-        except RuntimeError as error:
-            if "builtin cannot be used as a value" not in str(error):
-                raise
-            network = copy.deepcopy(network)
-    return torch.jit.script(network)
+    """`torch.jit.script`. torch knows its builtins by `id()`, some of objects that are gone, so now and then a list of
+    the network's has one of these ids and is taken for a builtin: only what can be called is looked up here."""
+    find = torch.jit._builtins._find_builtin
+    with mock.patch("torch.jit._recursive._find_builtin", lambda thing: find(thing) if callable(thing) else None):
+        return torch.jit.script(network)
 
 
 def save(
