@@ -15,7 +15,7 @@ from audit.probes import ProbeOptions, ProbeSet, batches
 from audit.result import Skipped
 from audit.runtimes import REDUCTIONS, Description, Layer, Model, Request, TensorSpec, default_layers
 from audit.settings import ModelSettings, RunSettings, classes_or_assumed, input_spec, read_model_settings
-from audit.tasks import TASKS, OutputSpec
+from audit.tasks import TASKS, OutputSpec, Task
 
 if TYPE_CHECKING:
     from audit.inputs import InputSpec
@@ -57,23 +57,10 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
     spec, assumed = input_spec(said, model.inputs[0], model.path)
     description = model.describe(spec.shape(1))
     output = _output(said.output, description.outputs)
-    if said.task not in TASKS:
-        raise UsageError(
-            "models for this task can't be audited in this version",
-            value=said.task,
-            allowed=TASKS.names(),
-            where=", ".join(map(str, said.sources)) or "--task",
-            hint="`bias-audit inspect MODEL` shows what can be seen in it all the same",
-        )
-    task = TASKS.get(said.task)
+    task = _task(said)
     labels = sorted({label for label in probe.table["label"] if label is not None})
     classes, guessed = classes_or_assumed(said.classes, labels, task.columns(output.shape))
-    if said.threshold != 0.5 and len(classes) != 2:
-        raise SettingsError(
-            f"a threshold is for models of two classes; this one has {len(classes)}",
-            value=said.threshold,
-            where="threshold",
-        )
+    _check_threshold(said.threshold, classes)
     layers = _layers(settings.layers, description)
     cam = choose(settings.cam, description, output.name)
     chosen = cam if isinstance(cam, CamChoice) else None
@@ -128,6 +115,27 @@ _NOT_ALIGNED = (
     "mean maps by group need faces that stand at the same place in every picture: "
     "say so with `aligned = true` in [probe] of bias-audit.toml, or give landmarks68.csv"
 )
+
+
+def _task(said: ModelSettings) -> Task:
+    if said.task not in TASKS:
+        raise UsageError(
+            "models for this task can't be audited in this version",
+            value=said.task,
+            allowed=TASKS.names(),
+            where=", ".join(map(str, said.sources)) or "--task",
+            hint="`bias-audit inspect MODEL` shows what can be seen in it all the same",
+        )
+    return TASKS.get(said.task)
+
+
+def _check_threshold(threshold: float, classes: tuple[str, ...]) -> None:
+    if threshold != 0.5 and len(classes) != 2:
+        raise SettingsError(
+            f"a threshold is for models of two classes; this one has {len(classes)}",
+            value=threshold,
+            where="threshold",
+        )
 
 
 def _output(wanted: str | None, outputs: tuple[TensorSpec, ...]) -> TensorSpec:

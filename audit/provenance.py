@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import audit
+from audit.engines import Plan
 from audit.files import sha256
 from audit.planning import Prepared
 from audit.probes import ProbeSet
@@ -109,7 +110,19 @@ def _stat(path: Path) -> tuple[int, int] | None:
     return found.st_size, found.st_mtime_ns
 
 
-def versions() -> dict[str, str]:
+def machine_block(plan: Plan) -> dict[str, Any]:
+    """The part of the record's `run` that says what computed the figures; read after the pass, for the guard's sake."""
+    return {
+        "device": plan.model.device,
+        "provider": plan.model.provider,
+        "batch_size": plan.batch_size,
+        "workers": plan.workers,
+        "tap_guard": plan.model.guard,
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
     """Versions of what computed the figures, as far as it is installed."""
     found = {"python": platform.python_version(), "bias-audit": audit.__version__}
     for name in _VERSIONS:

@@ -161,8 +161,11 @@ class RunFolder:
         """Row numbers that need no second pass."""
         import numpy as np
 
-        rows = [np.load(p.with_suffix(".npz"), allow_pickle=False)["rows"] for p in self._shards()]
-        return np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
+        rows = [np.empty(0, dtype=np.int64)]
+        for shard in self._shards():
+            with np.load(shard.with_suffix(".npz"), allow_pickle=False) as held:
+                rows.append(held["rows"])
+        return np.concatenate(rows)
 
     def nothing_read(self) -> str | None:
         """Why the first picture can't be read, when no picture can be."""

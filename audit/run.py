@@ -19,8 +19,8 @@ from audit.files import sha256
 from audit.gate import Policy, check_names, judge, read_policy
 from audit.planning import Prepared, prepare, probe_options
 from audit.probes import read_probe
-from audit.provenance import fingerprint, model_hash, probe_block, settings_block, versions
-from audit.records import TABLE, RunFolder
+from audit.provenance import fingerprint, machine_block, model_hash, probe_block, settings_block
+from audit.records import TABLE, TALLIES, RunFolder
 from audit.result import AuditResult, Measurement, Skipped
 from audit.runtimes import open_model
 from audit.settings import RunSettings, read_run_settings
@@ -103,20 +103,15 @@ def run_audit(
             notes=(*result.notes, *opened.notes),
             mean_maps=mean_maps,
             records=folder.folder / TABLE if out is not None else pd.read_parquet(folder.folder / TABLE),
-            files={name: f"sha256 {sha256(folder.folder / name)}" for name in ("records.parquet", "tallies.npz")},
+            files={name: f"sha256 {sha256(folder.folder / name)}" for name in (TABLE, TALLIES)},
             run={
                 "started": started.isoformat().replace("+00:00", "Z"),
                 "seconds": round(seconds, 3),
                 "images_per_second": round(passed / max(seconds, 1e-9), 1),
-                "device": opened.device,
-                "provider": opened.provider,
                 "model": str(model),
                 "probe": str(probe),
-                "batch_size": prepared.plan.batch_size,
-                "workers": prepared.plan.workers,
-                "tap_guard": opened.guard,
                 "fingerprint": mark,
-                "versions": versions(),
+                **machine_block(prepared.plan),
             },
         )
         if rules is not None:
@@ -202,18 +197,18 @@ def _result(
 ) -> AuditResult:
     """Everything that follows from the finished table."""
     from audit.groups import subject_codes
-    from audit.summary import Options, summarise
+    from audit.summary import Options, Summary
 
     plan = prepared.plan
     subjects = subject_codes(plan.probe.table)
     options = Options(alpha=settings.alpha, min_subjects=settings.min_subjects)
+    summary = Summary(plan.groupings, subjects, plan.probe.label, options)
     measurements: tuple[Measurement, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     together = max(8, _VALUES_AT_ONCE // len(plan.probe))
     for start in range(0, len(plan.measures), together):
         some = plan.measures[start : start + together]
-        values = folder.values([m.column for m in some])
-        found, not_found = summarise(values, some, plan.groupings, subjects, plan.probe.label, options)
+        found, not_found = summary.of(folder.values([m.column for m in some]), some)
         measurements, skipped = measurements + found, skipped + not_found
     notes, verdict = prepared.notes, None
     sentence = _chance(prepared, folder, records, subjects, measurements)

@@ -21,7 +21,7 @@ from audit.statistics.disparity import Couples
 from audit.statistics.estimates import Bools, Cells, Floats, Groups, Means, Rates, Sample, interval
 from audit.statistics.gaps import compare
 
-__all__ = ["Options", "chance", "summarise"]
+__all__ = ["Options", "Summary", "chance", "summarise"]
 
 _SHARES = ("proportion", "share")  # units whose values lie between 0 and 1
 _NOTHING = Estimate(value=None, low=None, high=None, n=0, subjects=0)
@@ -50,30 +50,49 @@ def summarise(
     label: str,
     options: Options,
 ) -> tuple[tuple[Measurement, ...], tuple[Skipped, ...]]:
-    """One Measurement a measure, in the measures' order, and what could not be had.
+    """One Measurement a measure, in the measures' order, and what could not be had: a `Summary` of one table.
+
+    Args:
+        values: [N, M], one column a measure; NaN where an item does not count.
+        measures: what the columns are.
+        groupings, subjects, label, options: as `Summary` takes them.
+    """
+    return Summary(groupings, subjects, label, options).of(values, measures)
+
+
+class Summary:
+    """Who is compared with whom, worked out once for all measures, however many are brought at a time.
 
     Measures whose values can be zero or negative on purpose (`non_negative` false) get a difference only: a ratio of
     such means has no meaning. That is so for every audit, so no `Skipped` is made of it.
 
     Args:
-        values: [N, M], one column a measure; NaN where an item does not count.
-        measures: what the columns are.
         groupings: who is compared; see `audit.groups.make_groupings`.
         subjects: [N], whose each item is; see `audit.groups.subject_codes`.
         label: the label's attribute name.
         options: confidence level and evidence asked for.
     """
-    found = [_Finding(measure=m) for m in measures]
-    tables = [_Table(g, subjects, label, options) for g in (_everybody(len(values)), *groupings)] if len(values) else []
-    for block in _blocks(measures):
-        seen = np.isfinite(values[:, block])
-        filled = np.where(seen, values[:, block], 0.0)
-        for table in tables:
-            table.add([found[i] for i in block], filled, seen.astype(np.float64))
-    for finding in found:
-        if not finding.overall.n:
-            finding.skip("no image counts for this measure")
-    return tuple(f.measurement() for f in found), tuple(s for f in found for s in f.skipped)
+
+    def __init__(
+        self, groupings: Sequence[Grouping], subjects: NDArray[np.int64], label: str, options: Options
+    ) -> None:
+        compared = (_everybody(len(subjects)), *groupings) if len(subjects) else ()
+        self._tables = [_Table(grouping, subjects, label, options) for grouping in compared]
+
+    def of(
+        self, values: NDArray[np.float64], measures: Sequence[Measure]
+    ) -> tuple[tuple[Measurement, ...], tuple[Skipped, ...]]:
+        """Measurements of the columns of `values` [N, M], in their order, and what could not be had."""
+        found = [_Finding(measure=m) for m in measures]
+        for block in _blocks(measures):
+            seen = np.isfinite(values[:, block])
+            filled = np.where(seen, values[:, block], 0.0)
+            for table in self._tables:
+                table.add([found[i] for i in block], filled, seen.astype(np.float64))
+        for finding in found:
+            if not finding.overall.n:
+                finding.skip("no image counts for this measure")
+        return tuple(f.measurement() for f in found), tuple(s for f in found for s in f.skipped)
 
 
 def _possible(measures: Sequence[Measure], low: Floats, high: Floats) -> tuple[Floats, Floats]:

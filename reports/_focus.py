@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from audit.result import MeanMap, Measurement
 from reports import _figures as figures
-from reports import _numbers as numbers
 from reports._document import Block, Picture, Section, Text
 from reports._findings import FOCUS_CAVEAT, OF_THE_LABEL
 from reports._grouped import difference_table, group_tables
-from reports._rates import most_different
+from reports._rates import dot, most_different
 from reports._reading import FOCUS, Reading
 from reports._wording import attribute_title, group_label, joined, shown
 
@@ -122,17 +121,7 @@ def _regions(reading: Reading, mass: Sequence[Measurement], attribute: str, name
     rows: list[figures.Dot] = []
     for measurement in (m for m in mass if m in kept):
         rows.append(figures.Dot(label=shown(measurement.parameters.get("region", ""))))
-        rows += [
-            figures.Dot(
-                label=group_label(g.attributes),
-                value=g.value,
-                low=g.low,
-                high=g.high,
-                text=numbers.number(g.value, measurement.unit),
-                weak=g.indicative,
-            )
-            for g in measurement.groups(attribute)[: MOST_LINES - 1]
-        ]
+        rows += [dot(measurement, g) for g in measurement.groups(attribute)[: MOST_LINES - 1]]
     title = f"Relevance mass by region and {attribute_title(attribute)}"
     alt = f"{title}, with intervals. The numbers are in the table below."
     svg = figures.dots(

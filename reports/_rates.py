@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audit.result import Measurement
+from audit.result import GroupEstimate, Measurement
 from reports import _figures as figures
 from reports import _numbers as numbers
 from reports._document import Block, Cell, Column, Picture, Section, Table, Text
@@ -81,20 +81,22 @@ def quality(reading: Reading) -> Section | None:
     return Section(id="quality", title="Picture quality by group", blocks=(*blocks, *([table] if table else [])))
 
 
+def dot(measurement: Measurement, seen: GroupEstimate) -> figures.Dot:
+    """A group's row in a plot of dots with intervals."""
+    return figures.Dot(
+        label=group_label(seen.attributes),
+        value=seen.value,
+        low=seen.low,
+        high=seen.high,
+        text=numbers.number(seen.value, measurement.unit),
+        weak=seen.indicative,
+    )
+
+
 def interval_plot(reading: Reading, measurement: Measurement, attribute: str, name: str, title: str = "") -> Picture:
     """Dots with intervals for the groups of one attribute, and the same in words."""
     groups = measurement.groups(attribute)[:40]
-    rows = [
-        figures.Dot(
-            label=group_label(g.attributes),
-            value=g.value,
-            low=g.low,
-            high=g.high,
-            text=numbers.number(g.value, measurement.unit),
-            weak=g.indicative,
-        )
-        for g in groups
-    ]
+    rows = [dot(measurement, g) for g in groups]
     title = title or f"{measure_title(measurement)} by {attribute_title(attribute)}"
     told = "; ".join(f"{r.label}: {r.text}" for r in rows[:12]) + ("; and more" if len(rows) > 12 else "")
     percent = measurement.unit in ("proportion", "share")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from audit._toml import read_toml
 from audit.errors import SettingsError, nearest
 
 NAME = "bias-audit.toml"
@@ -35,9 +35,9 @@ def read_config(folder: Path) -> ProbeFile:
     if not path.is_file():
         return ProbeFile()
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"the file is no TOML that can be read: {error}", where=path) from None
+        tables = read_toml(path)  # no larger and no deeper than a settings file is: the folder is untrusted
+    except SettingsError as error:
+        raise SettingsError(f"the file is no TOML that can be read: {error.what}", where=path) from None
     for name in tables:
         if name not in ("probe", "regions"):
             raise SettingsError(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Description, Head, Layer, TensorSpec
+from audit.runtimes._layers import in_order, odd, shape_of
 from audit.runtimes._onnx_graph import Graph, Place
 from audit.runtimes._onnx_heads import NotLinear, Route, compose, trace
 from audit.runtimes._onnx_names import Names
@@ -167,23 +168,9 @@ def _layers(
     kept = []
     for place in places:
         seen = shapes[place.tensor]
-        shape = (seen[3], seen[1], seen[2]) if len(seen) == 4 and place.channels_last else seen[1:]
-        if len(seen) == 4 and shape[1:] == (1, 1):
-            shape = shape[:1]
+        shape = shape_of(seen, channels_last=place.channels_last)
         # A gate or an answer, not a layer: sigmoids of vectors and convolutions that work on a pooled vector.
         if place.name not in pooled and len(shape) == 1 and place.kind in {"sigmoid", "conv"}:
             continue
-        odd = f"its value has the shape {list(seen)}; maps [N, C, h, w] and vectors [N, C] can be read"
-        kept.append((place, shape, unlifted or (None if len(seen) in (2, 4) else odd)))
-    return tuple(
-        Layer(
-            name=place.name,
-            kind=place.kind,
-            shape=shape,
-            depth=(at + 1) / len(kept),
-            convolution=place.convolution,
-            non_negative=place.non_negative,
-            reason=reason,
-        )
-        for at, (place, shape, reason) in enumerate(kept)
-    )
+        kept.append((place, shape, unlifted or odd(seen)))
+    return in_order(kept)

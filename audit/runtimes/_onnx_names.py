@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from audit.runtimes._layers import UniqueNames
+
 if TYPE_CHECKING:
     from onnx import NodeProto
 
@@ -24,7 +26,7 @@ class Names:
         inner = {scope[:length] for scope in map(_scope, nodes) for length in range(len(scope))}
         counts = Counter(map(_scope, makers))
         self._shared = inner | {scope for scope, count in counts.items() if count > 1}
-        self._given: set[str] = set()
+        self._unique = UniqueNames()
 
     def name(self, node: NodeProto, *, near: str | None = None) -> str:
         """A name for this node; `near` is made from the weights around it and used if it has no name itself."""
@@ -35,14 +37,6 @@ class Names:
         else:
             plain = node.name or near or node.output[0]
         return self._unique(plain)
-
-    def _unique(self, plain: str) -> str:
-        name, number = plain, 1
-        while name in self._given:
-            number += 1
-            name = f"{plain}_{number}"
-        self._given.add(name)
-        return name
 
 
 def _scope(node: NodeProto) -> tuple[str, ...]:

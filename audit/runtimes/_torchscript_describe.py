@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Description, Head, Layer, TensorSpec
+from audit.runtimes._layers import in_order, odd, shape_of
 from audit.runtimes._torchscript_graph import Program, operator, tensors
 from audit.runtimes._torchscript_heads import Tail, find_tail, matrices
 from audit.runtimes._torchscript_layers import Found, find_layers, found_at
@@ -163,25 +164,12 @@ def _layers(
     kept = []
     for layer in found:
         seen = shapes.get(layer.name, ())
-        shape = (seen[3], *seen[1:3]) if layer.last and len(seen) == 4 else seen[1:]
-        shape = shape[:1] if len(shape) == 3 and shape[1:] == (1, 1) else shape
+        shape = shape_of(seen, channels_last=layer.last)
         # A gate or an answer, not a layer: sigmoids of vectors and convolutions that work on a pooled vector.
         if layer.name not in pooled and seen and len(shape) <= 1 and layer.kind in {"sigmoid", "conv"}:
             continue
-        odd = f"its value has the shape {list(seen)}; maps [N, C, h, w] and vectors [N, C] can be read"
-        kept.append((layer, shape, layer.reason or failure or (None if len(seen) in (2, 4) else odd)))
-    return tuple(
-        Layer(
-            name=layer.name,
-            kind=layer.kind,
-            shape=shape,
-            depth=(at + 1) / len(kept),
-            convolution=layer.convolution,
-            non_negative=layer.non_negative,
-            reason=reason,
-        )
-        for at, (layer, shape, reason) in enumerate(kept)
-    )
+        kept.append((layer, shape, layer.reason or failure or odd(seen)))
+    return in_order(kept)
 
 
 def _tested(

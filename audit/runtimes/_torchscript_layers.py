@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from audit.runtimes._layers import UniqueNames
 from audit.runtimes._torchscript_graph import Program, operator, scope, walk
 
 # Our kind by TorchScript's operator, without the underscore of its in-place form.
@@ -105,7 +106,7 @@ class Names:
         inner = {path[:length] for path in self._scopes for length in range(len(path))}
         counts = Counter(self._scopes[place] for place in places)
         self._shared = inner | {path for path, count in counts.items() if count > 1} | {()}
-        self._given: set[str] = set()
+        self._unique = UniqueNames()
 
     def of(self, place: int) -> str:
         path, kind = self._scopes[place], operator(self._nodes[place])
@@ -117,14 +118,6 @@ class Names:
 
     def inside(self, node: Any) -> str:
         return self._unique(".".join((*scope(self._module, node), operator(node))))
-
-    def _unique(self, plain: str) -> str:
-        name, number = plain, 1
-        while name in self._given:
-            number += 1
-            name = f"{plain}_{number}"
-        self._given.add(name)
-        return name
 
 
 def _hidden(node: Any) -> Iterator[Any]:
