@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from audit.result_tables import MeasurementTable
+
 FORMAT = 1
 
 Attributes = Mapping[str, str | None]  # {"skin": "dark", "gender": None}: None is "not stated"
@@ -46,11 +48,15 @@ class GroupEstimate(Estimate):
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Disparity:
     """How the groups of one attribute differ. `worst` and `best` are in the measure's own direction (for "none":
-    largest and smallest). `left_out` names groups without the evidence to take part. p stays None until tests are
-    asked for."""
+    largest and smallest). `left_out` names groups without the evidence to take part.
+
+    All kinds of one measure and attribute share one p: they test the same thing. `p_adjusted` is over the measure's
+    `Family`. In the 15-image mode `p_method` is "permutation", `p_adjusted` None, and `null_quantile` is the value that
+    the kind keeps to 95 times in 100 when the groups do not differ.
+    """
 
     attribute: str  # "skin", "gender*skin"
-    kind: str  # "difference", "ratio"
+    kind: str  # "difference", "ratio", "max_geomean", "gini"
     value: float | None
     low: float | None
     high: float | None
@@ -62,6 +68,7 @@ class Disparity:
     p_value: float | None = None
     p_method: str | None = None
     p_adjusted: float | None = None
+    null_quantile: float | None = None
 
     @property
     def clear(self) -> bool:
@@ -72,7 +79,7 @@ class Disparity:
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Pair:
     """Two groups of one attribute: first minus second, and smaller over larger on logs, with simultaneous
-    intervals."""
+    intervals; `p_value` is simultaneous over the attribute's pairs, too."""
 
     attribute: str
     first: Attributes
@@ -83,6 +90,66 @@ class Pair:
     ratio: float | None
     ratio_low: float | None
     ratio_high: float | None
+    p_value: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Stratum:
+    """One stratum of a `Within`: the groups of an attribute compared among the items of this stratum alone.
+
+    Value and interval are those of the `difference` kind; interval and p allow for having looked into every stratum.
+    """
+
+    attributes: Attributes  # {"age_band": "18-29"}, {"brightness": "lowest third", "sharpness": "middle third"}
+    value: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    worst: Attributes | None
+    best: Attributes | None
+    n: int  # items of the groups with evidence here
+    subjects: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Within:
+    """A difference again among items that are alike in something else: standardized over strata.
+
+    `value` is the largest standardized difference over the pairs of groups, each pair over the strata in which both
+    have evidence. `comparable` is the share of the items of stated groups that stand in a stratum that was used;
+    `left_out` names the strata in which fewer than two groups have evidence.
+    """
+
+    attribute: str  # whose groups are compared
+    by: str  # "age_band", or "picture quality"
+    kind: str  # "difference"
+    value: float | None
+    low: float | None
+    high: float | None
+    worst: Attributes | None
+    best: Attributes | None
+    comparable: float
+    strata: tuple[Stratum, ...] = ()
+    left_out: tuple[Attributes, ...] = ()
+    note: str | None = None
+    p_value: float | None = None
+    p_method: str | None = None
+    p_adjusted: float | None = None
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval lies above zero."""
+        return self.low is not None and self.low > 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Family:
+    """Tests that are adjusted together: every attribute, intersection and stratum with a p of these measures."""
+
+    name: str  # "headline", or a family of measures
+    method: str  # "Holm", "Benjamini-Hochberg"
+    measures: tuple[str, ...]
+    size: int  # how many p
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,6 +180,8 @@ class Measurement:
     by_group: tuple[GroupEstimate, ...] = ()
     disparities: tuple[Disparity, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    within: tuple[Within, ...] = ()
+    scale: str = "any"  # what an image's value can be: "proportion" (0 or 1), "positive", "non-negative", "any"
     of: str | None = None  # None: the model itself
 
     @property
@@ -181,6 +250,7 @@ class AuditResult:
     skipped: tuple[Skipped, ...]
     tool: Mapping[str, Any]
     run: Mapping[str, Any]
+    families: tuple[Family, ...] = ()  # who is adjusted with whom
     notes: tuple[str, ...] = ()  # what a reader must know first, as sentences
     verdict: Mapping[str, Any] | None = None
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -211,6 +281,8 @@ class AuditResult:
         """By measure name, or by full column name (`relevance_mass[cam=cam,…]`)."""
         for found in self.measurements:
             if name in (found.measure, found.column):
+                from audit.result_tables import MeasurementTable
+
                 return MeasurementTable(found)
         why = next((s.reason for s in self.skipped if name in (s.measure, column_name(s.measure, s.parameters))), None)
         if why is not None:
@@ -229,6 +301,7 @@ class AuditResult:
             "settings": dict(self.settings),
             "measurements": [_plain(m) for m in self.measurements],
             "skipped": [_plain(s) for s in self.skipped],
+            "families": [_plain(f) for f in self.families],
             "verdict": dict(self.verdict) if self.verdict is not None else {"status": "not judged", "rules": []},
             "files": dict(self.files),
             "run": dict(self.run),
@@ -251,6 +324,7 @@ class AuditResult:
             settings=record["settings"],
             measurements=tuple(_measurement(m) for m in record["measurements"]),
             skipped=tuple(Skipped(**s) for s in record["skipped"]),
+            families=tuple(Family(**{**f, "measures": tuple(f["measures"])}) for f in record.get("families", ())),
             tool=record["tool"],
             run=record["run"],
             notes=tuple(record.get("notes", ())),
@@ -259,52 +333,6 @@ class AuditResult:
             mean_maps=tuple(mean_maps),
             records=records,
         )
-
-
-class MeasurementTable:
-    """A measurement as tidy pandas tables: `result["wrong_label_rate"].by_group("skin")`."""
-
-    def __init__(self, measurement: Measurement) -> None:
-        self.measurement = measurement
-
-    @property
-    def overall(self) -> Estimate:
-        return self.measurement.overall
-
-    def by_group(self, attribute: str) -> pd.DataFrame:
-        """One row a group: value, low, high, n, subjects, indicative; indexed by the attribute's values."""
-        import pandas as pd
-
-        rows = self.measurement.groups(attribute)
-        if not rows:
-            names = list(dict.fromkeys(attribute_name(g.attributes) for g in self.measurement.by_group))
-            raise UsageError(
-                "this audit has no such attribute", value=attribute, allowed=names, hint=nearest(attribute, names)
-            )
-        names = attribute.split("*")
-        keys = [tuple("not stated" if g.attributes[k] is None else g.attributes[k] for k in names) for g in rows]
-        index = (
-            pd.Index([k[0] for k in keys], name=names[0])
-            if len(names) == 1
-            else pd.MultiIndex.from_tuples(keys, names=names)
-        )
-        fields = ("value", "low", "high", "n", "subjects", "indicative")
-        return pd.DataFrame([{f: getattr(g, f) for f in fields} for g in rows], index=index)
-
-    def disparities(self) -> pd.DataFrame:
-        """One row an attribute and kind."""
-        import pandas as pd
-
-        fields = ("attribute", "kind", "value", "low", "high", "p_value", "p_adjusted", "worst", "best", "descriptive")
-        return pd.DataFrame([{f: getattr(d, f) for f in fields} for d in self.measurement.disparities], columns=fields)
-
-    def pairs(self, attribute: str) -> pd.DataFrame:
-        """One row a pair of groups of one attribute, with simultaneous intervals."""
-        import pandas as pd
-
-        fields = [f.name for f in dataclasses.fields(Pair)]
-        rows = [p for p in self.measurement.pairs if p.attribute == attribute]
-        return pd.DataFrame([{f: getattr(p, f) for f in fields} for p in rows], columns=fields)
 
 
 def attribute_name(attributes: Attributes) -> str:
@@ -318,11 +346,18 @@ def column_name(measure: str, parameters: Mapping[str, str]) -> str:
     return f"{measure}[{inside}]" if inside else measure
 
 
+_OPTIONAL: Mapping[type, tuple[str, ...]] = {
+    Measurement: ("of",),
+    Skipped: ("attribute",),
+    Disparity: ("null_quantile",),
+}
+
+
 def _plain(value: Any) -> Any:
-    """Dataclasses to dictionaries, NaN to None, tuples to lists; `of` and `attribute` are left out when None."""
+    """Dataclasses to dictionaries, NaN to None, tuples to lists; what only some rows have is left out when None."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         named = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        optional = {"of", "attribute"} if isinstance(value, Measurement | Skipped) else set()
+        optional = _OPTIONAL.get(type(value), ())
         return {k: v for k, v in named.items() if v is not None or k not in optional}
     if isinstance(value, Mapping):
         return {k: _plain(v) for k, v in value.items()}
@@ -342,4 +377,10 @@ def _measurement(record: Mapping[str, Any]) -> Measurement:
         Disparity(**{**d, "left_out": tuple(d.get("left_out", ()))}) for d in record.get("disparities", ())
     )
     plain["pairs"] = tuple(Pair(**p) for p in record.get("pairs", ()))
+    plain["within"] = tuple(_within(w) for w in record.get("within", ()))
     return Measurement(**plain)
+
+
+def _within(record: Mapping[str, Any]) -> Within:
+    strata = tuple(Stratum(**s) for s in record["strata"])
+    return Within(**{**record, "strata": strata, "left_out": tuple(record["left_out"])})

@@ -15,24 +15,22 @@ from typing import TYPE_CHECKING, Any
 import audit
 from audit.engines import ENGINES
 from audit.errors import AuditError, Interrupted, MachineError, ProbeError, SettingsError, nearest
+from audit.evaluation import evaluate
 from audit.files import sha256
 from audit.gate import Policy, check_names, judge, read_policy
 from audit.planning import Prepared, prepare, probe_options
 from audit.probes import read_probe
-from audit.provenance import fingerprint, machine_block, model_hash, probe_block, settings_block
+from audit.provenance import fingerprint, machine_block, model_hash
 from audit.records import TABLE, TALLIES, RunFolder
-from audit.result import AuditResult, Measurement, Skipped
+from audit.result import AuditResult
 from audit.runtimes import open_model
 from audit.settings import RunSettings, read_run_settings
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
 Progress = Callable[[int, int], None]
 
-_VALUES_AT_ONCE = 200_000  # of the table in memory together, so that many measures of many pictures fit
 _LOG = logging.getLogger(__name__)
 
 
@@ -97,7 +95,7 @@ def run_audit(
         mean_maps = folder.collect()
         records = folder.read(["path", "image_sha256", "status", "reason", "label"])
         seconds = time.monotonic() - begun
-        result = _result(prepared, folder, records, wanted, block)
+        result = evaluate(prepared, folder, records, wanted, block)
         result = dataclasses.replace(
             result,
             notes=(*result.notes, *opened.notes),
@@ -186,72 +184,3 @@ def _pass(folder: RunFolder, prepared: Prepared, progress: Progress | None) -> i
     except AuditError:
         folder.abandon()
         raise
-
-
-def _result(
-    prepared: Prepared,
-    folder: RunFolder,
-    records: pd.DataFrame,
-    settings: RunSettings,
-    block: dict[str, Any],
-) -> AuditResult:
-    """Everything that follows from the finished table."""
-    from audit.groups import subject_codes
-    from audit.summary import Options, Summary
-
-    plan = prepared.plan
-    subjects = subject_codes(plan.probe.table)
-    options = Options(alpha=settings.alpha, min_subjects=settings.min_subjects)
-    summary = Summary(plan.groupings, subjects, plan.probe.label, options)
-    measurements: tuple[Measurement, ...] = ()
-    skipped: tuple[Skipped, ...] = ()
-    together = max(8, _VALUES_AT_ONCE // len(plan.probe))
-    for start in range(0, len(plan.measures), together):
-        some = plan.measures[start : start + together]
-        found, not_found = summary.of(folder.values([m.column for m in some]), some)
-        measurements, skipped = measurements + found, skipped + not_found
-    notes, verdict = prepared.notes, None
-    sentence = _chance(prepared, folder, records, subjects, measurements)
-    if sentence is not None:
-        notes = (sentence, *notes)
-    if sentence is not None and not settings.accept_chance:
-        verdict = {"status": "not judged", "reason": "chance", "explanation": sentence, "rules": []}
-    return AuditResult(
-        tool={"name": "bias-audit", "version": audit.__version__},
-        model=block,
-        probe=probe_block(plan.probe, prepared, records, subjects),
-        settings=settings_block(settings),
-        measurements=measurements,
-        skipped=(*prepared.skipped, *skipped),
-        notes=notes,
-        verdict=verdict,
-        run={},
-    )
-
-
-def _chance(
-    prepared: Prepared,
-    folder: RunFolder,
-    records: pd.DataFrame,
-    subjects: NDArray[np.int64],
-    measurements: tuple[Measurement, ...],
-) -> str | None:
-    """A sentence when the model is no better than guessing: then no figure below it means anything."""
-    import numpy as np
-
-    from audit.summary import chance
-
-    if not any(m.measure == "wrong_label_rate" and m.overall.n for m in measurements):
-        return None
-    classes = prepared.plan.output.classes
-    number = {name: k for k, name in enumerate(classes)}
-    labels = np.array([number.get(label, -1) for label in records["label"]], dtype=np.int64)
-    recall, guessing = chance(folder.values(["wrong_label_rate"])[:, 0], labels, subjects, len(classes))
-    if not guessing or recall.value is None or recall.low is None or recall.high is None:
-        return None
-    return (
-        f"This model is no better than chance on this probe set: over the {len(classes)} classes it is right "
-        f"{recall.value:.1%} of the time on average (95 % interval {recall.low:.1%} to {recall.high:.1%}; guessing "
-        f"gives {1 / len(classes):.1%}). Most often the pictures are fed in another way than the model was trained "
-        "with, or the classes stand in another order: `bias-audit inspect MODEL --probe DIR` tries the usual ones."
-    )

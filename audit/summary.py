@@ -132,6 +132,7 @@ class _Finding:
             formula=m.formula,
             source=m.source,
             diagnostic=m.diagnostic,
+            scale=m.scale,
             overall=self.overall,
             by_group=tuple(self.by_group),
             disparities=tuple(self.disparities),

@@ -13,13 +13,14 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {"errors", "inputs", "json"},
     {"files"},
-    {"registry", "result"},
+    {"registry", "result", "result_tables"},
     {"tallies"},
     {"groups", "statistics", "gate", "probes", "runtimes", "tasks", "cams", "measures", "demo"},
     {"engines", "summary"},
     {"records", "settings"},
     {"planning"},
     {"provenance"},
+    {"evaluation"},
     {"run", "inspection", "gallery"},
     {"cli", "__main__"},
 ]

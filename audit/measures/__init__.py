@@ -86,6 +86,13 @@ class Measure:
     not_within_label: str | None = None
 
     @property
+    def scale(self) -> str:
+        """What an image's value can be, in the record's words: "proportion", "positive", "non-negative", "any"."""
+        if self.proportion:
+            return "proportion"
+        return "any" if not self.non_negative else "non-negative" if self.can_be_zero else "positive"
+
+    @property
     def column(self) -> str:
         """`MEASURE[param=value,…]`, the name of its column in records.parquet."""
         return column_name(self.name, self.parameters)
