@@ -340,6 +340,11 @@ def attribute_name(attributes: Attributes) -> str:
     return "*".join(attributes)
 
 
+def group_name(attributes: Attributes) -> str:
+    """`{"gender": "female", "race": "black"}` is the group `female*black` of the attribute `gender*race`."""
+    return "*".join("not stated" if value is None else value for value in attributes.values())
+
+
 def column_name(measure: str, parameters: Mapping[str, str]) -> str:
     """`MEASURE[param=value,…]`, parameters in alphabetical order."""
     inside = ",".join(f"{k}={parameters[k]}" for k in sorted(parameters))

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from audit.errors import UsageError, nearest
-from audit.result import Estimate, Measurement, Pair, attribute_name
+from audit.result import Estimate, Measurement, attribute_name, group_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_GROUP = ("value", "low", "high", "n", "subjects", "indicative")
+_DISPARITY = (
+    *("attribute", "kind", "value", "low", "high", "p_value", "p_method", "p_adjusted", "null_quantile"),
+    *("worst", "best", "left_out", "descriptive", "note"),
+)
+_PAIR = (
+    *("first", "second", "difference", "difference_low", "difference_high"),
+    *("ratio", "ratio_low", "ratio_high", "p_value"),
+)
+
 
 class MeasurementTable:
-    """A measurement as tidy pandas tables: `result["wrong_label_rate"].by_group("skin")`."""
+    """A measurement as tidy pandas tables. Proportions are shares of 1, never percent.
+
+    A group is named by its values, `black` or `female*black`; an empty cell of the manifest is `not stated`.
+    """
 
     def __init__(self, measurement: Measurement) -> None:
         self.measurement = measurement
@@ -23,15 +35,15 @@ class MeasurementTable:
         return self.measurement.overall
 
     def by_group(self, attribute: str) -> pd.DataFrame:
-        """One row a group: value, low, high, n, subjects, indicative; indexed by the attribute's values."""
+        """One row a group: value, low, high, n, subjects, indicative; indexed by the attribute's values.
+
+        Raises:
+            UsageError: this measure has no groups by that attribute.
+        """
         import pandas as pd
 
+        self._check(attribute)
         rows = self.measurement.groups(attribute)
-        if not rows:
-            names = list(dict.fromkeys(attribute_name(g.attributes) for g in self.measurement.by_group))
-            raise UsageError(
-                "this audit has no such attribute", value=attribute, allowed=names, hint=nearest(attribute, names)
-            )
         names = attribute.split("*")
         keys = [tuple("not stated" if g.attributes[k] is None else g.attributes[k] for k in names) for g in rows]
         index = (
@@ -39,20 +51,53 @@ class MeasurementTable:
             if len(names) == 1
             else pd.MultiIndex.from_tuples(keys, names=names)
         )
-        fields = ("value", "low", "high", "n", "subjects", "indicative")
-        return pd.DataFrame([{f: getattr(g, f) for f in fields} for g in rows], index=index)
+        return pd.DataFrame([{f: getattr(g, f) for f in _GROUP} for g in rows], index=index)
 
-    def disparities(self) -> pd.DataFrame:
-        """One row an attribute and kind."""
+    def disparities(self, attribute: str | None = None) -> pd.DataFrame:
+        """One row an attribute and kind (`difference`, `ratio`, `max_geomean`, `gini`), or those of one attribute.
+
+        The kinds of one attribute share one p: they test the same thing. `worst` and `best` are names of groups,
+        `left_out` a list of them.
+
+        Raises:
+            UsageError: this measure has no groups by that attribute.
+        """
         import pandas as pd
 
-        fields = ("attribute", "kind", "value", "low", "high", "p_value", "p_adjusted", "worst", "best", "descriptive")
-        return pd.DataFrame([{f: getattr(d, f) for f in fields} for d in self.measurement.disparities], columns=fields)
+        if attribute is not None:
+            self._check(attribute)
+        rows = [
+            {
+                **{f: getattr(d, f) for f in _DISPARITY},
+                "worst": None if d.worst is None else group_name(d.worst),
+                "best": None if d.best is None else group_name(d.best),
+                "left_out": [group_name(a) for a in d.left_out],
+            }
+            for d in self.measurement.disparities
+            if attribute in (None, d.attribute)
+        ]
+        return pd.DataFrame(rows, columns=_DISPARITY)
 
     def pairs(self, attribute: str) -> pd.DataFrame:
-        """One row a pair of groups of one attribute, with simultaneous intervals."""
+        """One row a pair of groups with evidence: first minus second, and smaller over larger, with intervals and a p
+        that hold for all pairs of the attribute together. Empty for an attribute of more than 12 groups.
+
+        Raises:
+            UsageError: this measure has no groups by that attribute.
+        """
         import pandas as pd
 
-        fields = [f.name for f in dataclasses.fields(Pair)]
-        rows = [p for p in self.measurement.pairs if p.attribute == attribute]
-        return pd.DataFrame([{f: getattr(p, f) for f in fields} for p in rows], columns=fields)
+        self._check(attribute)
+        rows = [
+            {**{f: getattr(p, f) for f in _PAIR}, "first": group_name(p.first), "second": group_name(p.second)}
+            for p in self.measurement.pairs
+            if p.attribute == attribute
+        ]
+        return pd.DataFrame(rows, columns=_PAIR)
+
+    def _check(self, attribute: str) -> None:
+        names = list(dict.fromkeys(attribute_name(g.attributes) for g in self.measurement.by_group))
+        if attribute not in names:
+            raise UsageError(
+                "this audit has no such attribute", value=attribute, allowed=names, hint=nearest(attribute, names)
+            )

@@ -1,4 +1,4 @@
-"""`tables/*.csv`: groups, disparities, layers and focus, in full precision, for spreadsheets."""
+"""`tables/*.csv`: groups, disparities, pairs, layers and focus, in full precision, for spreadsheets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from audit.result import Attributes, AuditResult, GroupEstimate, Measurement, attribute_name
+from audit.result import Attributes, AuditResult, GroupEstimate, Measurement, attribute_name, group_name
 from reports import REPORTS, Content
 from reports._characters import visible
 
@@ -20,7 +20,7 @@ _OWN_TABLE = {"activations": "layers", "focus": "focus"}
 
 @REPORTS.register("csv")
 def tables(content: Content) -> Mapping[str, bytes]:
-    """Four tables, each with a head line even when it has no rows."""
+    """Five tables, each with a head line even when it has no rows."""
     result = content.result
     depths = {str(layer.get("name")): layer.get("depth") for layer in result.model.get("layers", ())}
     rows: dict[str, list[Row]] = {"groups": [], "layers": [], "focus": []}
@@ -32,13 +32,19 @@ def tables(content: Content) -> Mapping[str, bytes]:
         "focus": ["measure", "cam", "region", "target", "decisions", "of", *_ESTIMATE],
     }
     made = {f"tables/{name}.csv": _csv(heads[name], rows[name]) for name in rows}
-    return {**made, "tables/disparities.csv": _csv(_DISPARITY, _disparities(result))}
+    made["tables/disparities.csv"] = _csv(_DISPARITY, _disparities(result))
+    made["tables/pairs.csv"] = _csv(_PAIR, _pairs(result))
+    return made
 
 
 _ESTIMATE = ["attribute", "group", "value", "low", "high", "n", "subjects", "indicative"]
 _DISPARITY = [
     *("measure", "parameters", "of", "attribute", "kind", "value", "low", "high", "worst", "best", "left_out"),
-    *("descriptive", "p_value", "p_method", "p_adjusted", "note"),
+    *("descriptive", "p_value", "p_method", "p_adjusted", "family", "null_quantile", "note"),
+]
+_PAIR = [
+    *("measure", "parameters", "of", "attribute", "first", "second", "difference", "difference_low", "difference_high"),
+    *("ratio", "ratio_low", "ratio_high", "p_value"),
 ]
 
 
@@ -46,9 +52,7 @@ def _estimates(measurement: Measurement, depths: Mapping[str, object]) -> Iterat
     """The overall value first (no attribute, no group), then each group."""
     same = {
         **measurement.parameters,
-        "measure": measurement.measure,
-        "parameters": _pairs(measurement.parameters),
-        "of": measurement.of,
+        **_named_measure(measurement),
         "depth": depths.get(measurement.parameters.get("layer", "")),
     }
     for estimate in (measurement.overall, *measurement.by_group):
@@ -65,25 +69,43 @@ def _named(estimate: GroupEstimate) -> dict[str, object]:
 
 
 def _disparities(result: AuditResult) -> Iterator[Row]:
+    families = {measure: family.name for family in result.families for measure in family.measures}
     for measurement in result.measurements:
         for disparity in measurement.disparities:
-            plain = {k: getattr(disparity, k, None) for k in _DISPARITY}
             yield {
-                **plain,
-                "measure": measurement.measure,
-                "parameters": _pairs(measurement.parameters),
-                "of": measurement.of,
+                **{k: getattr(disparity, k, None) for k in _DISPARITY},
+                **_named_measure(measurement),
+                "family": families.get(measurement.measure) if disparity.p_adjusted is not None else None,
                 "worst": _group(disparity.worst),
                 "best": _group(disparity.best),
                 "left_out": "; ".join(_group(a) for a in disparity.left_out),
             }
 
 
+def _pairs(result: AuditResult) -> Iterator[Row]:
+    for measurement in result.measurements:
+        for pair in measurement.pairs:
+            yield {
+                **{k: getattr(pair, k, None) for k in _PAIR},
+                **_named_measure(measurement),
+                "first": _group(pair.first),
+                "second": _group(pair.second),
+            }
+
+
+def _named_measure(measurement: Measurement) -> dict[str, object]:
+    return {
+        "measure": measurement.measure,
+        "parameters": _parameters(measurement.parameters),
+        "of": measurement.of,
+    }
+
+
 def _group(attributes: Attributes | None) -> str:
-    return "*".join("not stated" if v is None else v for v in (attributes or {}).values())
+    return group_name(attributes or {})
 
 
-def _pairs(parameters: Mapping[str, str]) -> str:
+def _parameters(parameters: Mapping[str, str]) -> str:
     return ",".join(f"{k}={v}" for k, v in sorted(parameters.items()))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,14 @@ from audit.result import (
     AuditResult,
     Disparity,
     Estimate,
+    Family,
     GroupEstimate,
     MeanMap,
     Measurement,
     Pair,
     Skipped,
+    Stratum,
+    Within,
 )
 
 LAYERS = ("/conv1/Relu", "/block1/Relu", "/block2/Relu", "/block3/Relu", "/block4/Relu", "/head/Relu")
@@ -27,6 +30,7 @@ REDUCTIONS = ("max_of_channel_mean", "mean_of_channel_max", "mean")
 REGIONS = ("face", "eyes", "mouth", "hair")
 Z, ZS = 1.96, 2.75  # one comparison; many at once
 FEWEST = 30
+HEADLINE = ("failure_rate", "wrong_label_rate")
 
 # women and men are wrong alike, black women are not: (images, wrong)
 FACES = {
@@ -231,6 +235,49 @@ def verdict() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def adjusted(result: AuditResult) -> AuditResult:
+    """The same with adjusted p and families: Holm for the two headline rates, Benjamini-Hochberg within the others."""
+    families: list[Family] = []
+    new: dict[tuple[str, tuple[str, str]], float] = {}
+    for name in dict.fromkeys(map(_family, result.measurements)):
+        members = [m for m in result.measurements if _family(m) == name]
+        rows = [(m.column, d) for m in members for d in (*m.disparities, *m.within) if d.kind == "difference"]
+        tests = [(column, _compared(d), d.p_value) for column, d in rows if d.p_value is not None]
+        order = sorted(range(len(tests)), key=lambda k: tests[k][2])
+        held = 0.0
+        for place, k in enumerate(order):
+            held = max(held, min(1.0, (len(tests) - place) * tests[k][2]))
+            new[tests[k][:2]] = held
+        if name != "headline":
+            held = 1.0
+            for place in range(len(order), 0, -1):
+                held = min(held, len(tests) / place * tests[order[place - 1]][2])
+                new[tests[order[place - 1]][:2]] = held
+        if tests:
+            method = "Holm" if name == "headline" else "Benjamini-Hochberg"
+            measures = tuple(dict.fromkeys(m.measure for m in members))
+            families.append(Family(name=name, method=method, measures=measures, size=len(tests)))
+    measured = tuple(
+        dataclasses.replace(
+            m,
+            disparities=tuple(
+                dataclasses.replace(d, p_adjusted=new.get((m.column, _compared(d)))) for d in m.disparities
+            ),
+            within=tuple(dataclasses.replace(w, p_adjusted=new.get((m.column, _compared(w)))) for w in m.within),
+        )
+        for m in result.measurements
+    )
+    return dataclasses.replace(result, measurements=measured, families=tuple(families))
+
+
+def _family(measurement: Measurement) -> str:
+    return "headline" if measurement.measure in HEADLINE else measurement.family
+
+
+def _compared(row: Disparity | Within) -> tuple[str, str]:
+    return (row.attribute, row.by if isinstance(row, Within) else "")
+
+
 def _face_rates(cells: Mapping[tuple[str | None, ...], tuple[int, int]]) -> list[Measurement]:
     wrong = {k: Seen(n, w / n) for k, (n, w) in cells.items()}
     right = {k: Seen(s.n, 1 - s.mean) for k, s in wrong.items()}
@@ -240,7 +287,10 @@ def _face_rates(cells: Mapping[tuple[str | None, ...], tuple[int, int]]) -> list
     names = ("gender", "race")
     return [
         measurement("failure_rate", none, names, **crossed),
-        measurement("wrong_label_rate", wrong, names, title="Wrong-gender rate", **crossed),
+        dataclasses.replace(
+            measurement("wrong_label_rate", wrong, names, title="Wrong-gender rate", **crossed),
+            within=(gender_within_race(cells),),
+        ),
         measurement("unbiased_rate", right, names, better="higher", **crossed),
         measurement("confidence", sure, names, family="scores", better="none", **crossed),
         measurement("brier_score", wrong, names, family="scores", **crossed),
@@ -352,7 +402,7 @@ def _result(
         for key in dict.fromkeys(tuple(k[p] for p in places) for k in cells):
             n = sum(c for k, c in cells.items() if tuple(k[p] for p in places) == key)
             counted.append({"attributes": dict(zip(attribute, key, strict=True)), "images": n, "subjects": n - n // 50})
-    return AuditResult(
+    made = AuditResult(
         model={
             "file": "gender.onnx",
             "sha256": "5f" * 32,
@@ -393,6 +443,53 @@ def _result(
         },
         files={"records.parquet": "sha256 " + "c3" * 32},
     )
+    return adjusted(made)
+
+
+def gender_within_race(cells: Mapping[tuple[str | None, ...], tuple[int, int]] = FACES) -> Within:
+    """Women against men among the people of each race with enough of both, and over these races together."""
+    strata: list[Stratum] = []
+    total, weights = 0.0, 0.0
+    for race in dict.fromkeys(key[1] for key in cells):
+        both = [cells.get((gender, race)) for gender in ("female", "male")]
+        if race is None or any(cell is None or cell[0] < FEWEST for cell in both):
+            continue
+        (n, x), (m, y) = (cell for cell in both if cell is not None)
+        gap = x / n - y / m
+        error = math.sqrt(x / n * (1 - x / n) / n + y / m * (1 - y / m) / m)
+        women, men = {"gender": "female"}, {"gender": "male"}
+        strata.append(
+            Stratum(
+                attributes={"race": race},
+                value=abs(gap),
+                low=max(0.0, abs(gap) - ZS * error),
+                high=abs(gap) + Z * error,
+                p_value=_p(gap, error),
+                worst=women if gap > 0 else men,
+                best=men if gap > 0 else women,
+                n=n + m,
+                subjects=n + m - (n + m) // 50,
+            )
+        )
+        weight = n * m / (n + m)
+        total, weights = total + weight * gap, weights + weight
+    gap, error = total / weights, math.sqrt(0.1 * 0.9 / weights)
+    used = sum(s.n for s in strata)
+    return Within(
+        attribute="gender",
+        by="race",
+        kind="difference",
+        value=abs(gap),
+        low=max(0.0, abs(gap) - ZS * error),
+        high=abs(gap) + Z * error,
+        worst=strata[0].worst,
+        best=strata[0].best,
+        comparable=used / sum(n for (_, race), (n, _) in cells.items() if race is not None),
+        strata=tuple(strata),
+        left_out=({"race": "indian"},),
+        p_value=_p(gap, error),
+        p_method="closed form",
+    )
 
 
 def _group(attributes: Attributes, seen: Sequence[Seen]) -> GroupEstimate:
@@ -428,14 +525,17 @@ def _disparities(attribute: str, groups: Sequence[GroupEstimate], better: str) -
     if len(used) < 2:
         return []
     small, large = min(used, key=lambda g: g.value or 0.0), max(used, key=lambda g: g.value or 0.0)
+    gap, error = large.value - small.value, math.hypot(_half(small), _half(large))  # type: ignore[operator]
+    tested = len(firm) > 1
     shared = {
         "attribute": attribute,
         "worst": (small if better == "higher" else large).attributes,
         "best": (large if better == "higher" else small).attributes,
         "left_out": tuple(g.attributes for g in groups if g.indicative and None not in g.attributes.values()),
-        "descriptive": len(firm) < 2,
+        "descriptive": not tested,
+        "p_value": _p(gap, error) if tested else None,
+        "p_method": "closed form" if tested else None,
     }
-    gap, error = large.value - small.value, math.hypot(_half(small), _half(large))  # type: ignore[operator]
     plain = Disparity(kind="difference", value=gap, low=max(0.0, gap - ZS * error), high=gap + Z * error, **shared)
     if not small.value or not large.value:
         note = None if large.value else "both are zero"
@@ -446,7 +546,26 @@ def _disparities(attribute: str, groups: Sequence[GroupEstimate], better: str) -
     ratio = small.value / large.value
     spread = math.hypot(_half(small) / small.value, _half(large) / large.value)
     low, high = ratio * math.exp(-Z * spread), min(1.0, ratio * math.exp(ZS * spread))
-    return [plain, Disparity(kind="ratio", value=ratio, low=low, high=high, **shared)]
+    return [
+        plain,
+        Disparity(kind="ratio", value=ratio, low=low, high=high, **shared),
+        *(Disparity(kind=kind, **numbers, **shared) for kind, numbers in _overall_kinds(used, spread)),
+    ]
+
+
+def _overall_kinds(groups: Sequence[GroupEstimate], spread: float) -> Iterator[tuple[str, dict[str, float]]]:
+    """Largest over geometric mean, and Gini, of the groups' values."""
+    values = [g.value or 0.0 for g in groups]
+    most = math.log(max(values)) - sum(map(math.log, values)) / len(values)
+    low, high = max(0.0, most - ZS * spread / 2), most + ZS * spread / 2
+    yield "max_geomean", {"value": math.exp(most), "low": math.exp(low), "high": math.exp(high)}
+    apart = sum(abs(a - b) for a, b in itertools.combinations(values, 2)) / ((len(values) - 1) * sum(values))
+    yield "gini", {"value": apart, "low": max(0.0, apart - ZS * spread / 4), "high": apart + ZS * spread / 4}
+
+
+def _p(gap: float, error: float) -> float:
+    """Under 0.05 exactly where the interval at `ZS` does not hold zero."""
+    return math.erfc(abs(gap) / error * Z / ZS / math.sqrt(2)) if gap else 1.0
 
 
 def _pairs(attribute: str, groups: Sequence[GroupEstimate]) -> list[Pair]:
@@ -467,6 +586,7 @@ def _pairs(attribute: str, groups: Sequence[GroupEstimate]) -> list[Pair]:
                 ratio=ratio,
                 ratio_low=ratio * math.exp(-spread) if ratio else None,
                 ratio_high=min(1.0, ratio * math.exp(spread)) if ratio else None,
+                p_value=_p(gap, error / ZS),
             )
         )
     return made
