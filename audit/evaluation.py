@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import audit
+from audit.analyses import Finished, analyze
 from audit.planning import Prepared
 from audit.provenance import probe_block, settings_block
 from audit.records import RunFolder
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from audit.summary import Options, Summary
 
 _VALUES_AT_ONCE = 200_000  # of the table in memory together, so that many measures of many pictures fit
 
@@ -36,10 +39,16 @@ def evaluate(
         block: the record's `model`.
     """
     from audit.groups import subject_codes
+    from audit.summary import Options, Summary
 
     plan = prepared.plan
     subjects = subject_codes(plan.probe.table)
-    measurements, skipped = _measured(prepared, folder, subjects, settings)
+    options = Options(alpha=settings.alpha, min_subjects=settings.min_subjects)
+    summary = Summary(plan.groupings, subjects, plan.probe.label, options)
+    measurements, skipped = _measured(prepared, folder, summary)
+    finished = _finished(prepared, folder, records, subjects, options, summary, measurements)
+    analyzed, not_analyzed = analyze(finished)
+    measurements, skipped = (*measurements, *analyzed), (*skipped, *not_analyzed)
     notes, verdict = prepared.notes, None
     sentence = _chance(prepared, folder, records, subjects, measurements)
     if sentence is not None:
@@ -60,14 +69,10 @@ def evaluate(
 
 
 def _measured(
-    prepared: Prepared, folder: RunFolder, subjects: NDArray[np.int64], settings: RunSettings
+    prepared: Prepared, folder: RunFolder, summary: Summary
 ) -> tuple[tuple[Measurement, ...], tuple[Skipped, ...]]:
     """Every measure of the plan, some columns of the table at a time."""
-    from audit.summary import Options, Summary
-
     plan = prepared.plan
-    options = Options(alpha=settings.alpha, min_subjects=settings.min_subjects)
-    summary = Summary(plan.groupings, subjects, plan.probe.label, options)
     measurements: tuple[Measurement, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     together = max(8, _VALUES_AT_ONCE // len(plan.probe))
@@ -78,6 +83,45 @@ def _measured(
     return measurements, skipped
 
 
+def _finished(
+    prepared: Prepared,
+    folder: RunFolder,
+    records: pd.DataFrame,
+    subjects: NDArray[np.int64],
+    options: Options,
+    summary: Summary,
+    measurements: tuple[Measurement, ...],
+) -> Finished:
+    """The finished table as the analyses see it."""
+    plan = prepared.plan
+    classes = plan.output.classes
+    positive = prepared.model.get("positive")
+    return Finished(
+        label=plan.probe.label,
+        classes=classes,
+        positive=None if positive is None else classes.index(positive),
+        threshold=plan.output.threshold,
+        labels=_numbers(records["label"], classes),
+        decisions=_numbers(folder.read(["decision"])["decision"], classes),
+        scores=folder.values([f"score.{name}" for name in classes]),
+        subjects=subjects,
+        table=plan.probe.table,
+        groupings=plan.groupings,
+        summary=summary,
+        options=options,
+        measurements=measurements,
+        values=lambda column: folder.values([column])[:, 0],
+    )
+
+
+def _numbers(names: pd.Series[Any], classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """The index of each name among the classes, -1 where it is none."""
+    import numpy as np
+
+    number = {name: k for k, name in enumerate(classes)}
+    return np.array([number.get(name, -1) for name in names], dtype=np.int64)
+
+
 def _chance(
     prepared: Prepared,
     folder: RunFolder,
@@ -86,15 +130,12 @@ def _chance(
     measurements: tuple[Measurement, ...],
 ) -> str | None:
     """A sentence when the model is no better than guessing: then no figure below it means anything."""
-    import numpy as np
-
     from audit.summary import chance
 
     if not any(m.measure == "wrong_label_rate" and m.overall.n for m in measurements):
         return None
     classes = prepared.plan.output.classes
-    number = {name: k for k, name in enumerate(classes)}
-    labels = np.array([number.get(label, -1) for label in records["label"]], dtype=np.int64)
+    labels = _numbers(records["label"], classes)
     recall, guessing = chance(folder.values(["wrong_label_rate"])[:, 0], labels, subjects, len(classes))
     if not guessing or recall.value is None or recall.low is None or recall.high is None:
         return None

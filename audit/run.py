@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import audit
+from audit.analyses import ANALYSES
 from audit.engines import ENGINES
 from audit.errors import AuditError, Interrupted, MachineError, ProbeError, SettingsError, nearest
 from audit.evaluation import evaluate
@@ -73,7 +74,8 @@ def run_audit(
         stack.callback(opened.close)
         prepared = prepare(opened, probe_set, wanted)
         if rules is not None:
-            named = [m.name for m in prepared.plan.measures] + [s.measure for s in prepared.skipped]
+            measures = [m.name for m in prepared.plan.measures] + [s.measure for s in prepared.skipped]
+            named = [*measures, *ANALYSES.names()]
             check_names(rules, named, [g.name for g in prepared.plan.groupings])
         block = {**prepared.model, "sha256": model_hash(opened.files)}
         columns = [m.column for m in prepared.plan.measures]

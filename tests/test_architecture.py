@@ -17,14 +17,14 @@ FLOORS = [
     {"tallies"},
     {"groups", "statistics", "gate", "probes", "runtimes", "tasks", "cams", "measures", "demo"},
     {"engines", "summary"},
-    {"records", "settings"},
+    {"records", "settings", "analyses"},
     {"planning"},
     {"provenance"},
     {"evaluation"},
     {"run", "inspection", "gallery"},
     {"cli", "__main__"},
 ]
-PLUGIN_FOLDERS = ("probes", "runtimes", "tasks", "cams", "measures", "engines")
+PLUGIN_FOLDERS = ("probes", "runtimes", "tasks", "cams", "measures", "analyses", "engines")
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 

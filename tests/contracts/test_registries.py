@@ -25,7 +25,7 @@ REGISTRIES = {
 
 def test_there_are_as_many_as_there_are_plug_in_folders() -> None:
     assert {package.rpartition(".")[2] for package in REGISTRIES} == {
-        "cams", "engines", "measures", "probes", "reports", "runtimes", "tasks"
+        "analyses", "cams", "engines", "measures", "probes", "reports", "runtimes", "tasks"
     }  # fmt: skip
 
 
