@@ -14,7 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.statistics._roots import rising_root
+
 Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 TABLE = Path(__file__).with_suffix(".npy")
 MOST_GROUPS = 100
@@ -41,6 +44,38 @@ def simultaneous(alpha: float, groups: int, df: Floats) -> Floats:
     return np.asarray(plain(alpha, df) * np.exp(_weights(points, scaled) @ curve), dtype=np.float64)
 
 
+def tail(critical: Floats | float, groups: int, df: Floats | float) -> Floats:
+    """P(studentized range of `groups` means > critical sqrt 2): the p of a simultaneous critical value.
+
+    The inverse of `simultaneous`, from the same table, so that an interval and its p can't disagree. From 1e-12, which
+    stands for everything smaller, to 1 at a critical value of 0; above 0.99 on a straight line to there.
+
+    Args:
+        critical: 0 or more; infinity gives the smallest p.
+        groups: 2 to 100.
+        df: degrees of freedom, broadcast against the critical values.
+    """
+    from scipy.special import ndtr, stdtr
+
+    wide, freedom = np.broadcast_arrays(np.asarray(critical, dtype=np.float64), np.asarray(df, dtype=np.float64))
+    c, d = wide.ravel(), np.maximum(freedom.ravel(), LEAST_DF)
+    if groups == 2:
+        return np.asarray(np.clip(2 * stdtr(d, -c), ALPHAS[0], 1.0)).reshape(wide.shape)
+    points = _points(_SIZES[2], *_scaled_alphas())
+    curves = _weights(_points(_SIZES[1], 0.0, _scaled_df(LEAST_DF)), _scaled_df(d)) @ _of_groups(groups)
+
+    def log_critical(x: Floats, which: Index) -> Floats:
+        share = np.einsum("na,na->n", _weights(points, x), curves[which])
+        return np.asarray(np.log(plain(2 * ndtr(-np.exp(x)), d[which])) + share)
+
+    least, most = (np.full(len(c), end) for end in _scaled_alphas())
+    first = np.exp(log_critical(least, np.arange(len(c))))
+    inside = np.log(np.maximum(c, first))
+    found = rising_root(lambda x, which: log_critical(x, which) - inside[which], least, most)
+    p = np.where(c < first, 1 - (1 - ALPHAS[1]) * c / first, 2 * ndtr(-np.exp(found)))
+    return np.where(np.isnan(c), np.nan, p).reshape(wide.shape)
+
+
 def groups() -> Floats:
     """The table's first axis; the sizes in between need not be whole."""
     return np.exp(_points(_SIZES[0], np.log(2.0), np.log(MOST_GROUPS)))
@@ -62,14 +97,19 @@ def alphas() -> Floats:
 @functools.lru_cache(maxsize=256)
 def _over_df(alpha: float, groups: int) -> Floats:
     """ln(c / t) at the table's df, for one alpha and number of groups."""
+    by_alpha = _weights(_points(_SIZES[2], *_scaled_alphas()), _scaled_alpha(np.clip(alpha, *ALPHAS)))
+    return np.asarray(_of_groups(groups) @ by_alpha)
+
+
+@functools.lru_cache(maxsize=MOST_GROUPS)
+def _of_groups(groups: int) -> Floats:
+    """ln(c / t) at the table's df and alphas, for one number of groups."""
     if not 2 <= groups <= MOST_GROUPS:
         raise ValueError(f"the table holds 2 to {MOST_GROUPS} groups, not {groups}")
     if groups == 2:
-        return np.zeros(_SIZES[1])
-    table = np.load(TABLE)
+        return np.zeros(_SIZES[1:])
     by_group = _weights(_points(_SIZES[0], np.log(2.0), np.log(MOST_GROUPS)), np.log(groups))
-    by_alpha = _weights(_points(_SIZES[2], *_scaled_alphas()), _scaled_alpha(np.clip(alpha, *ALPHAS)))
-    return np.asarray(np.einsum("g,gda,a->d", by_group, table, by_alpha))
+    return np.asarray(np.einsum("g,gda->da", by_group, np.load(TABLE)))
 
 
 def _scaled_df(df: Floats | float) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audit.statistics import _make_quantiles, _quantiles
-from audit.statistics._quantiles import MOST_GROUPS, plain, simultaneous
+from audit.statistics._quantiles import MOST_GROUPS, plain, simultaneous, tail
 from tests.support.slow_statistics import range_quantile, t_quantile
 
 
@@ -61,6 +61,39 @@ def test_hardly_any_degrees_of_freedom_stay_finite() -> None:
 
     assert np.isfinite(found).all()
     assert len(set(found)) == 1
+
+
+@pytest.mark.parametrize("groups", [2, 3, 8, 40, 100])
+def test_p_of_a_critical_value_is_scipys(groups: int) -> None:
+    from scipy.stats import studentized_range
+
+    c, df = np.meshgrid([0.8, 2.0, 3.1, 4.5, 7.0], [2.5, 29.0, 400.0, math.inf])
+    expected = studentized_range.sf(c * math.sqrt(2), groups, df)
+    held = (expected > 1e-10) & (expected < 0.99)
+    found = tail(c, groups, df)
+
+    assert held.sum() > 10
+    np.testing.assert_allclose(found[held], expected[held], rtol=1e-3)
+    np.testing.assert_allclose(found[~held], expected[~held], atol=1e-2)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 17, 100])
+@pytest.mark.parametrize("alpha", [1e-11, 1e-4, 0.05, 0.5, 0.98])
+def test_p_is_the_inverse_of_the_critical_value(alpha: float, groups: int) -> None:
+    df = np.array([0.4, 2.0, 31.5, 1e5, math.inf])
+
+    np.testing.assert_allclose(tail(simultaneous(alpha, groups, df), groups, df), alpha, rtol=1e-9)
+
+
+@pytest.mark.parametrize("groups", [2, 5])
+def test_p_falls_from_one_to_its_floor(groups: int) -> None:
+    c = np.concatenate([np.linspace(0, 8, 200), [50.0, math.inf]])
+    found = tail(c, groups, 80.0)
+
+    assert found[0] == 1.0
+    assert (np.diff(found[found > 1e-12]) < 0).all()
+    assert found[-2:].tolist() == [1e-12, 1e-12]
+    assert np.isnan(tail(math.nan, groups, 80.0))
 
 
 @pytest.mark.parametrize("groups", [1, 101])
