@@ -12,11 +12,12 @@ from typing import Any, ClassVar, TypeAlias
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Text:
-    """A paragraph. `role`: "body", "lead" (larger) or "small"."""
+    """A paragraph. `role`: "body", "lead" (larger) or "small". `to`: the id of a section that it is a link to."""
 
     kind: ClassVar[str] = "text"
     text: str
     role: str = "body"
+    to: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,6 +50,16 @@ class Column:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Folded:
+    """Further rows of a table. A page shows them once `open` is pressed; paper says `paper` in their place."""
+
+    caption: str
+    open: str
+    paper: str
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
     """`heads` columns at the left name the row."""
 
@@ -58,6 +69,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     heads: int = 1
     note: str = ""
+    folded: Folded | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

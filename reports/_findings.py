@@ -12,6 +12,7 @@ from audit.result import Attributes, GroupEstimate, Measurement
 from reports import _numbers as numbers
 from reports._document import Finding
 from reports._reading import Contrast, Reading, extreme, group, is_clear, within
+from reports._tests import test_text
 from reports._wording import attribute_title, capital, group_phrase, joined, measure_title, mistake, shown
 
 MOST = 4  # sentences of one topic; the rest is named in one line
@@ -21,13 +22,23 @@ ACTIVATION_CAVEAT = (
     "shallow layers."
 )
 FOCUS_CAVEAT = "A map shows where evidence for an answer was found, not why; it does not prove a cause."
+SELECTION_CAVEAT = (
+    "Right and wrong answers count alike here; groups may differ because what they are labeled with differs."
+)
 CAVEATS = {"Activations": ACTIVATION_CAVEAT, "Focus": FOCUS_CAVEAT}
 OF_THE_LABEL = "The groups differ in what the model is made to tell apart, so some difference is expected here."
 
 
 def findings(reading: Reading) -> tuple[Finding, ...]:
-    """Error rates, activations, focus, picture quality: in this order, each strongest first."""
-    return (*_error_rates(reading), *_failures(reading), *_activations(reading), *_focus(reading), *_quality(reading))
+    """Error rates, selection, activations, focus, picture quality: in this order, each strongest first."""
+    return (
+        *_error_rates(reading),
+        *_failures(reading),
+        *_selection(reading),
+        *_activations(reading),
+        *_focus(reading),
+        *_quality(reading),
+    )
 
 
 def _error_rates(reading: Reading) -> Iterator[Finding]:
@@ -43,7 +54,7 @@ def _error_rates(reading: Reading) -> Iterator[Finding]:
             topic=topic,
             level="clear",
             sentence=_counts(reading, contrast, lambda g: f"are {mistake(g, reading.label, reading.classes)}"),
-            details=(*_hidden(reading, errors, contrast), *_rests_on(reading, contrast)),
+            details=(*_hidden(reading, errors, contrast), *_rests_on(reading, errors, contrast)),
         )
     if len(clear) > MOST:
         rest = joined([attribute_title(c.attribute) for c in clear[MOST:]])
@@ -60,7 +71,22 @@ def _failures(reading: Reading) -> Iterator[Finding]:
             topic=measure_title(failures),
             level="clear",
             sentence=_counts(reading, contrast, lambda _: "get no answer"),
-            details=_rests_on(reading, contrast),
+            details=_rests_on(reading, failures, contrast),
+        )
+
+
+def _selection(reading: Reading) -> Iterator[Finding]:
+    """The clearest difference in how often the positive class is answered."""
+    selection = reading.result.find("selection_rate")
+    positive = reading.result.model.get("positive")
+    if selection is None or positive is None:
+        return
+    for contrast in _strongest(extreme(selection, a) for a in reading.attributes)[:1]:
+        yield Finding(
+            topic=measure_title(selection),
+            level="clear",
+            sentence=_counts(reading, contrast, lambda _: f"are labeled “{shown(positive)}”"),
+            details=(SELECTION_CAVEAT, *_rests_on(reading, selection, contrast)),
         )
 
 
@@ -77,8 +103,8 @@ def _before(phrase: str) -> str:
     return f"{phrase}," if phrase[-1:].isdigit() else phrase
 
 
-def _rests_on(reading: Reading, contrast: Contrast) -> tuple[str, ...]:
-    """The exact rates, their difference with its interval, pictures and subjects, and who is left out."""
+def _rests_on(reading: Reading, measurement: Measurement, contrast: Contrast) -> tuple[str, ...]:
+    """The exact rates, their difference with its interval, pictures and subjects, p, and who is left out."""
     high, low = contrast.high, contrast.low
     apart = (
         f"{numbers.percent(_value(high))} against {numbers.percent(_value(low))}: a difference of "
@@ -86,7 +112,8 @@ def _rests_on(reading: Reading, contrast: Contrast) -> tuple[str, ...]:
         f"{numbers.points(contrast.difference_low)} to {numbers.points(contrast.difference_high)}), "
         f"from {_size(high)} and {_size(low)}."
     )
-    lines = [apart]
+    tested = test_text(reading, measurement, measurement.disparity(contrast.attribute))
+    lines = [apart, *([tested] if tested else [])]
     if contrast.left_out:
         names = joined([group_phrase(a, reading.label) for a in contrast.left_out[:4]])
         more = f" and {len(contrast.left_out) - 4} more groups" if len(contrast.left_out) > 4 else ""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audit.result import Attributes, Estimate, GroupEstimate, Measurement
+from audit.result import Attributes, Disparity, Estimate, GroupEstimate, Measurement
 from reports import _numbers as numbers
-from reports._document import Cell, Column, Table
+from reports._document import Cell, Column, Folded, Table
 from reports._reading import Reading, group
 from reports._wording import attribute_title, group_label, group_phrase, measure_title, shown
 
 WIDE = 4  # measures side by side: more do not fit a page
+UNFOLDED = 12  # a table of so many differences is shown whole
 
 
 def group_tables(
@@ -62,38 +63,22 @@ def indicative_note(reading: Reading) -> str:
     return f"Indicative: fewer than {reading.fewest} subjects. Shown, but not part of any difference and never judged."
 
 
-def difference_table(reading: Reading, measurements: Sequence[Measurement], caption: str) -> Table | None:
-    """One row a measure and attribute: difference, ratio, and the two groups. None when nothing was compared."""
-    rows: list[tuple[Cell, ...]] = []
-    tested = any(d.p_value is not None for m in measurements for d in m.disparities)
-    left: list[Attributes] = []
-    for measurement in measurements:
-        for attribute in reading.attributes:
-            gap, ratio = measurement.disparity(attribute), measurement.disparity(attribute, "ratio")
-            if gap is None:
-                continue
-            left = [*left, *(a for a in gap.left_out if a not in left)]
-            value, beneath = numbers.difference(gap.value, gap.low, gap.high, measurement.unit)
-            row = [
-                Cell(column_title(measurement)),
-                Cell(
-                    attribute_title(attribute), "descriptive only" if gap.descriptive else "", "weak" * gap.descriptive
-                ),
-                Cell(value, beneath),
-                Cell(
-                    numbers.ratio(ratio.value) if ratio else "–",
-                    numbers.interval(ratio.low, ratio.high, "ratio") if ratio else "",
-                ),
-                _end_cell(measurement, gap.worst),
-                _end_cell(measurement, gap.best),
-            ]
-            if tested:
-                row.append(
-                    Cell(_p(gap.p_value), f"adjusted {_p(gap.p_adjusted)}" if gap.p_adjusted is not None else "")
-                )
-            rows.append(tuple(row))
-    if not rows:
+def difference_table(
+    reading: Reading, measurements: Sequence[Measurement], caption: str, always: Sequence[str] = ()
+) -> Table | None:
+    """One row a measure and attribute: difference, ratio, the two groups, p. None when nothing was compared.
+
+    In a long table the comparisons that are not clear are folded, but for the measures named in `always`.
+    """
+    found = [(m, gap) for m in measurements for a in reading.attributes if (gap := m.disparity(a)) is not None]
+    if not found:
         return None
+    tested = any(gap.p_value is not None for _, gap in found)
+    rows = [_difference_row(m, gap)[: None if tested else -1] for m, gap in found]
+    kept = [len(found) <= UNFOLDED or gap.clear or m.measure in always for m, gap in found]
+    hidden = [row for row, keep in zip(rows, kept, strict=True) if not keep]
+    left = [attributes for _, gap in found for attributes in gap.left_out]
+    what = f"{numbers.plural(len(hidden), 'comparison')} without a clear difference"
     directed = all(m.better in ("lower", "higher") for m in measurements)
     return Table(
         caption=caption,
@@ -106,9 +91,39 @@ def difference_table(reading: Reading, measurements: Sequence[Measurement], capt
             Column("Best group" if directed else "Best or smallest"),
             *([Column("p", number=True)] if tested else []),
         ),
-        rows=tuple(rows),
+        rows=tuple(row for row, keep in zip(rows, kept, strict=True) if keep),
         heads=2,
-        note=left_out_note(left, reading),
+        note=left_out_note([a for place, a in enumerate(left) if a not in left[:place]], reading),
+        folded=folded(caption, what, "tables/disparities.csv", hidden),
+    )
+
+
+def folded(caption: str, what: str, file: str, rows: Sequence[tuple[Cell, ...]]) -> Folded | None:
+    """Rows that a page shows on demand; None when there are none."""
+    if not rows:
+        return None
+    paper = f"Not shown here: {what}; see {file}."
+    return Folded(caption=f"{caption}: {what}", open=f"Show {what}", paper=paper, rows=tuple(rows))
+
+
+def _difference_row(measurement: Measurement, gap: Disparity) -> tuple[Cell, ...]:
+    ratio = measurement.disparity(gap.attribute, "ratio")
+    weak = gap.descriptive
+    return (
+        Cell(column_title(measurement)),
+        Cell(attribute_title(gap.attribute), "descriptive only" if weak else "", "weak" if weak else ""),
+        Cell(*numbers.difference(gap.value, gap.low, gap.high, measurement.unit)),
+        Cell(
+            numbers.ratio(ratio.value) if ratio else "–",
+            numbers.interval(ratio.low, ratio.high, "ratio") if ratio else "",
+        ),
+        *(
+            Cell("all alike" if gap.value == 0 else "–")
+            if end is None or gap.value == 0
+            else _end_cell(measurement, end)
+            for end in (gap.worst, gap.best)
+        ),
+        Cell(numbers.p(gap.p_value), f"adjusted {numbers.p(gap.p_adjusted)}" if gap.p_adjusted is not None else ""),
     )
 
 
@@ -132,12 +147,6 @@ def _cells(part: Sequence[Measurement], estimates: Sequence[Estimate | None]) ->
     return (*values, Cell(numbers.count(n)), Cell(numbers.count(subjects)))
 
 
-def _end_cell(measurement: Measurement, attributes: Attributes | None) -> Cell:
-    if attributes is None:
-        return Cell("–")
+def _end_cell(measurement: Measurement, attributes: Attributes) -> Cell:
     end = group(measurement, attributes)
     return Cell(group_label(attributes), numbers.number(end.value, measurement.unit) if end else "")
-
-
-def _p(value: float | None) -> str:
-    return "–" if value is None else "< 0.0001" if value < 1e-4 else f"{value:.4f}"

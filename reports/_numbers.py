@@ -69,6 +69,15 @@ def count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
+def p(value: float | None) -> str:
+    """A p value: four decimals where it matters, two where it doesn't; never rounded to 0 or to 1."""
+    if value is None:
+        return "–"
+    if value < 1e-4:
+        return "<\u20090.0001"
+    return f"{value:.4f}" if value < 0.1 else _kept(value, 2, exact=(1.0,))
+
+
 def difference(value: float | None, low: float | None, high: float | None, unit: str) -> tuple[str, str]:
     """A difference between two groups and its interval, in percentage points where the unit is a percentage."""
     if unit in _SHARES:

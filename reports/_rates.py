@@ -1,4 +1,4 @@
-"""Rates by group as plots and tables; differences and ratios; picture quality."""
+"""Rates by group as plots and tables; picture quality."""
 
 from __future__ import annotations
 
@@ -45,22 +45,6 @@ def rates(reading: Reading) -> Section:
         title="Rates with intervals",
         blocks=(Text(intro), _overall(every)),
         sections=tuple(sections),
-    )
-
-
-def differences(reading: Reading) -> Section:
-    """Differences and ratios between groups, for rates and scores."""
-    every = (*reading.family("rates"), *reading.family("scores"))
-    table = difference_table(reading, every, "Differences and ratios between groups, rates and scores")
-    text = Text(
-        "Difference: largest minus smallest group. Ratio: smallest over largest. Both are taken over the groups with "
-        "enough subjects; their intervals allow for having looked for the extremes. A ratio of accuracies can hide "
-        "what a ratio of errors shows, so errors are compared."
-    )
-    return Section(
-        id="differences",
-        title="Differences and ratios",
-        blocks=(text, table) if table else (Text("No groups were compared."),),
     )
 
 

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from audit.result import Attributes, AuditResult, Disparity, GroupEstimate, Measurement, Pair, attribute_name
+from audit.result import Attributes, AuditResult, Disparity, Family, GroupEstimate, Measurement, Pair, attribute_name
 from reports import _numbers as numbers
 from reports._wording import is_gender
 
@@ -38,6 +38,16 @@ class Reading:
     def level(self) -> str:
         """The level of all intervals: `95 %`."""
         return numbers.level(self.result.settings)
+
+    @functools.cached_property
+    def alpha(self) -> float:
+        """What a p must be below to be called clear."""
+        return float(self.result.settings.get("alpha", 0.05))
+
+    @functools.cached_property
+    def families(self) -> Mapping[str, Family]:
+        """The family that a measure's tests are adjusted in."""
+        return {measure: family for family in self.result.families for measure in family.measures}
 
     @functools.cached_property
     def fewest(self) -> int:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from audit.result import AuditResult
 from reports import _numbers as numbers
 from reports._activations import activations
 from reports._closing import limits, method, policy, record, skipped
+from reports._differences import differences
 from reports._document import Block, Callout, Document, Section, Status, Text
 from reports._faces import faces
 from reports._findings import findings
 from reports._focus import focus
-from reports._rates import differences, quality, rates
+from reports._rates import quality, rates
 from reports._reading import Reading
 from reports._tested import coverage, size_of, tested
 from reports._wording import joined, measure_title, shown
 
+UNBALANCED = 0.75  # always giving the same answer is wrong at most so often, as a share of balanced labels
 _STATUSES = ("pass", "fail", "inconclusive", "not judged")
 
 
@@ -61,6 +63,7 @@ def summary(reading: Reading, verdict: Mapping[str, Any] | None) -> Section:
     overall = _overall(reading)
     if overall:
         blocks.append(Text(overall, role="lead"))
+        blocks += [Text(note) for note in _always_the_same(reading)]
     found = findings(reading)
     blocks += found or [Text("No groups were compared, so there is nothing to say about differences between them.")]
     return Section(id="summary", title="Main findings", blocks=tuple(blocks))
@@ -78,6 +81,25 @@ def status(verdict: Mapping[str, Any] | None) -> Status:
     by_status = {s: [shown(r.get("id", "?")) for r in rules if r.get("status") == s] for s in _STATUSES}
     parts = [f"{len(ids)} {_STATUS_WORDS[s]} ({_some(ids)})" for s, ids in by_status.items() if ids]
     return Status(status=said, sentence=f"Of {numbers.plural(len(rules), 'rule')}: {joined(parts)}.")
+
+
+def _always_the_same(reading: Reading) -> Iterator[str]:
+    """Where the labels are unbalanced: how often a model is wrong that says the same of everybody."""
+    counts = {
+        name: int(cell["images"])
+        for cell in reading.result.probe.get("cells", ())
+        if list(cell["attributes"]) == [reading.label] and (name := cell["attributes"][reading.label]) is not None
+    }
+    most = max(counts, key=lambda name: counts[name], default="")
+    if len(counts) < 2 or most not in reading.classes or not counts[most]:
+        return
+    wrong = 1 - counts[most] / sum(counts.values())
+    if wrong > UNBALANCED * (1 - 1 / len(counts)):
+        return
+    yield (
+        f"The labels are unbalanced: a model that always answers “{shown(most)}” would be wrong about "
+        f"{numbers.percent(wrong)} of these pictures."
+    )
 
 
 _STATUS_WORDS = {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive", "not judged": "not judged"}

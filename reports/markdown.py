@@ -39,8 +39,8 @@ def markdown(content: Content) -> Mapping[str, bytes]:
 def _section(section: Section, depth: int) -> Iterator[str]:
     yield f"{'#' * depth} {_text(section.title)}\n"
     for block in section.blocks:
-        if block.kind in _BLOCKS:
-            yield _BLOCKS[block.kind](block)
+        if block.kind in _BLOCKS and (text := _BLOCKS[block.kind](block)):
+            yield text
     for inner in section.sections:
         yield from _section(inner, depth + 1)
 
@@ -52,7 +52,8 @@ def _table(table: Any) -> str:
         _row(["--:" if c.number else ":--" for c in table.columns]),
         *(_row([_cell(c) for c in row]) for row in table.rows),
     ]
-    return "\n".join(lines) + (f"\n\n{_text(table.note)}" if table.note else "") + "\n"
+    beneath = [table.folded.paper if table.folded else "", table.note]
+    return "\n".join([*lines, *(f"\n{_text(said)}" for said in beneath if said)]) + "\n"
 
 
 def _row(cells: list[str]) -> str:
@@ -78,7 +79,7 @@ def _status(status: Any) -> str:
 
 
 _BLOCKS: Mapping[str, Callable[[Any], str]] = {
-    "text": lambda b: f"{_text(b.text)}\n",
+    "text": lambda b: f"{_text(b.text)}\n" if not b.to else "",  # a link within the page
     "bullets": lambda b: "\n".join(f"- {_text(i)}" for i in b.items) + "\n",
     "facts": lambda b: "\n".join(f"- {_text(k)}: {_text(v)}" for k, v in b.rows) + "\n",
     "table": _table,

@@ -49,6 +49,50 @@ def test_a_finding_says_what_it_rests_on() -> None:
     )
 
 
+def test_a_finding_carries_its_p_and_whom_it_is_adjusted_with() -> None:
+    details = findings(Reading(results.faces()))[0].details
+
+    assert "p 0.0004; adjusted by Holm over the 7 tests of Failure rate and Wrong-gender rate: 0.0027." in details
+
+
+def test_a_finding_that_does_not_survive_the_adjustment_stays_and_says_so() -> None:
+    first = findings(Reading(unadjusted(0.21)))[0]
+
+    assert (first.level, first.sentence[:30]) == ("clear", "Of the black women 19 in 100 a")
+    assert any(d.startswith("Clear by itself, but it does not survive the adjustment for many") for d in first.details)
+    assert any(d.endswith("Wrong-gender rate: 0.21. That is not below 0.05.") for d in first.details)
+
+
+def test_the_bound_of_the_adjusted_p_is_the_runs_own_level() -> None:
+    result = unadjusted(0.07)
+    wider = dataclasses.replace(result, settings={**result.settings, "alpha": 0.1})
+
+    assert not any("does not survive" in d for d in findings(Reading(wider))[0].details)
+
+
+def unadjusted(p: float) -> AuditResult:
+    """The faces with another adjusted p for all wrong-gender rates."""
+    result = results.faces()
+    errors = result["wrong_label_rate"].measurement
+    gaps = tuple(dataclasses.replace(d, p_adjusted=p) for d in errors.disparities)
+    changed = dataclasses.replace(errors, disparities=gaps)
+    measured = tuple(changed if m.measure == errors.measure else m for m in result.measurements)
+    return dataclasses.replace(result, measurements=measured)
+
+
+def test_the_clearest_selection_rate_is_one_sentence() -> None:
+    cells = {("a", "x"): results.Seen(200, 0.3), ("a", "y"): results.Seen(200, 0.6), ("b", "x"): results.Seen(200, 0.5)}
+    rate = results.measurement("selection_rate", cells, ("hair", "eyes"), better="none", title="Selection rate")
+    base = results.bare()
+    result = dataclasses.replace(base, model={**base.model, "positive": "female"}, measurements=(rate,))
+    (finding,) = said(result, "Selection rate")
+
+    assert finding.sentence == (
+        "Of the images with eyes = y 60 in 100 are labeled “female”; of the images with eyes = x 40 in 100."
+    )
+    assert finding.details[0].startswith("Right and wrong answers count alike here")
+
+
 def test_groups_too_small_to_take_part_are_named() -> None:
     details = findings(Reading(results.faces()))[0].details
 

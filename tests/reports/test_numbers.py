@@ -73,3 +73,21 @@ def test_an_interval_names_its_unit_once() -> None:
 
 def test_a_missing_number_is_a_dash_and_no_zero() -> None:
     assert (numbers.number(None, "proportion"), numbers.interval(None, 0.2, "proportion")) == ("–", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [
+        (None, "–"),
+        (1.0, "1"),
+        (0.9999, ">\u20090.99"),
+        (0.85, "0.85"),
+        (0.0996, "0.0996"),
+        (0.04996, "0.0500"),
+        (0.0029, "0.0029"),
+        (1e-9, "<\u20090.0001"),
+        (0.0, "<\u20090.0001"),
+    ],
+)
+def test_p_is_never_rounded_to_nothing_or_to_one(value: float | None, printed: str) -> None:
+    assert numbers.p(value) == printed

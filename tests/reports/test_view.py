@@ -100,6 +100,25 @@ def test_the_verdict_counts_its_rules_by_outcome() -> None:
     )
 
 
+def labeled(female: int, male: int) -> str:
+    result = results.faces()
+    cells = [
+        {"attributes": {"gender": k}, "images": n, "subjects": n} for k, n in {"female": female, "male": male}.items()
+    ]
+    probe = {**result.probe, "cells": cells}
+    return words(view(dataclasses.replace(result, probe=probe), None).sections[0])
+
+
+def test_unbalanced_labels_are_set_against_a_model_that_always_says_the_same() -> None:
+    said = "a model that always answers “male” would be wrong about 20.0\u00a0% of these pictures"
+
+    assert (said in labeled(200, 800), "unbalanced" in labeled(450, 550), "unbalanced" in labeled(0, 0)) == (
+        True,
+        False,
+        False,
+    )
+
+
 def test_without_a_policy_nothing_is_decided() -> None:
     assert status(None).sentence == "No policy was judged: this report describes and does not decide."
 

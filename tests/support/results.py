@@ -556,7 +556,7 @@ def _disparities(attribute: str, groups: Sequence[GroupEstimate], better: str) -
 def _overall_kinds(groups: Sequence[GroupEstimate], spread: float) -> Iterator[tuple[str, dict[str, float]]]:
     """Largest over geometric mean, and Gini, of the groups' values."""
     values = [g.value or 0.0 for g in groups]
-    most = math.log(max(values)) - sum(map(math.log, values)) / len(values)
+    most = max(0.0, math.log(max(values)) - sum(map(math.log, values)) / len(values))
     low, high = max(0.0, most - ZS * spread / 2), most + ZS * spread / 2
     yield "max_geomean", {"value": math.exp(most), "low": math.exp(low), "high": math.exp(high)}
     apart = sum(abs(a - b) for a, b in itertools.combinations(values, 2)) / ((len(values) - 1) * sum(values))
