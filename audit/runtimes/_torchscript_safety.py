@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from audit.errors import ModelError, UnsafeModel
-from audit.runtimes._torchscript_graph import walk
+from audit.runtimes._torch_program import walk
 
 NAMESPACES = frozenset(
     {"aten", "prim", "prims", "quantized", "_quantized", "sparse", "mkldnn", "mkldnn_prepacked", "onednn", "profiler"}
