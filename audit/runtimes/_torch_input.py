@@ -25,14 +25,17 @@ def computing_type(program: Program) -> Any:
     return torch.float32
 
 
-def image_input(program: Program, kind: Any, example: tuple[int, ...] = ()) -> TensorSpec:
+def image_input(program: Program, kind: Any, example: tuple[int | None, ...] = ()) -> TensorSpec:
     """The image input. Its size is that of the `example` which the file has kept, if it has; the batch is free."""
-    import torch
-
     shape: tuple[int | None, ...] = (None, _channels(program), None, None)
     if len(example) == 4:
         shape = (None, *example[1:])
-    return TensorSpec(name=program.argument, shape=shape, dtype="float16" if kind == torch.float16 else "float32")
+    return TensorSpec(name=program.argument, shape=shape, dtype=_fed(kind))
+
+
+def _fed(kind: Any) -> str:
+    """The type that pictures are made in for a network that computes in this one."""
+    return {"torch.float16": "float16", "torch.uint8": "uint8"}.get(str(kind), "float32")
 
 
 def fixed_batches(program: Program) -> list[int]:

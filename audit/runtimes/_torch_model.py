@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -41,7 +42,8 @@ class TorchModel:
         format: of the file, "torchscript".
         device: "cpu" or "cuda".
         metadata: what the file says about itself.
-        example: shape of the picture that it was exported with, () where it has kept none.
+        example: shape of the picture that it was exported with, None where it is free, () where the file has kept none.
+        wanted: the type of the picture where the file says it, None: that of the weights.
     """
 
     def __init__(
@@ -52,7 +54,8 @@ class TorchModel:
         format: str,  # noqa: A002  the contract's word
         device: str,
         metadata: Mapping[str, str],
-        example: tuple[int, ...] = (),
+        example: tuple[int | None, ...] = (),
+        wanted: Any = None,
     ) -> None:
         self.path, self.format, self.device = path, format, device
         self.files: tuple[Path, ...] = (path,)
@@ -62,7 +65,8 @@ class TorchModel:
         self.guard: float | None = None
         self.notes: tuple[str, ...] = ()
         self._program: Program | None = program
-        self._type = computing_type(program)
+        self._type = wanted if wanted is not None else computing_type(program)
+        self._example = example
         self.inputs: tuple[TensorSpec, ...] = (image_input(program, self._type, example),)
         self.outputs = tuple(TensorSpec(name=n, shape=(None, None), dtype="float32") for n in program.outputs)
         self._request: Request | None = None
@@ -155,7 +159,7 @@ class TorchModel:
 
         program = self._opened()
         taken, refusals = {}, {}
-        for batch in (2, 1, *fixed_batches(program)):
+        for batch in (2, 1, *fixed_batches(program), *(n for n in self._example[:1] if n)):
             noise = torch.randn((batch, *shape[1:]), generator=torch.Generator().manual_seed(0))
             images = noise.to(device=self.device, dtype=self._type)
             try:
@@ -241,9 +245,14 @@ def device_of(name: str) -> str:
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
     """TorchScript's deprecation is no news to the user, and what a model prints is not for the terminal."""
+    off = logging.root.manager.disable
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        yield
+        logging.disable(logging.CRITICAL)  # torch logs a whole traceback before it raises
+        try:
+            yield
+        finally:
+            logging.disable(off)
 
 
 def check_memory(error: RuntimeError) -> None:
