@@ -21,6 +21,7 @@ from audit.statistics.disparity import Couples
 from audit.statistics.estimates import Bools, Cells, Floats, Groups, Means, Rates, Sample, interval
 from audit.statistics.gaps import compare
 from audit.statistics.jackknife import Statistic
+from audit.statistics.permutation import permuted, with_permutation
 
 __all__ = ["Options", "Summary", "chance", "summarise"]
 
@@ -31,10 +32,11 @@ _TOGETHER = 32  # measures a block: keeps memory flat however many there are
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """One minus the confidence level, and the subjects that a group needs to be compared."""
+    """One minus the confidence level, the subjects that a group needs to be compared, and what chance is drawn from."""
 
     alpha: float = 0.05
     min_subjects: int = 30
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:
@@ -129,6 +131,10 @@ class _Finding:
         skipped = Skipped(measure=self.measure.name, parameters=parameters, reason=reason, attribute=attribute)
         self.skipped.append(skipped)
 
+    def described(self, attribute: str) -> bool:
+        """Whether its disparity between these groups is only described."""
+        return any(d.attribute == attribute and d.descriptive for d in self.disparities)
+
     def measurement(self) -> Measurement:
         m = self.measure
         return Measurement(
@@ -188,6 +194,7 @@ class _Table:
             ]
         if columns:
             self._compare([found[c] for c in columns], groups, sample, evidence, np.array(columns))
+            self._permute([found[c] for c in columns], filled[:, columns], counts[:, columns])
 
     def _applies(self, finding: _Finding) -> bool:
         reason = finding.measure.not_within_label
@@ -219,6 +226,25 @@ class _Table:
             finding.pairs += comparison.pairs
             if not comparison.disparities:
                 finding.skip(f"fewer than two groups of {name} have a value, so there is nothing to compare", name)
+
+    def _permute(self, found: list[_Finding], filled: Floats, counts: Floats) -> None:
+        """A p by permutation for activations where too few groups have evidence for an interval."""
+        name = self._grouping.name
+        asked = [i for i, f in enumerate(found) if f.measure.family == "activations" and f.described(name)]
+        if not asked:
+            return
+        tested = permuted(
+            self._cells,
+            filled[:, asked],
+            counts[:, asked],
+            self._grouping.stated,
+            alpha=self._options.alpha,
+            seed=self._options.seed,
+        )
+        for i, permutation in zip(asked, tested, strict=True):
+            rows = found[i].disparities
+            if permutation is not None:
+                rows[:] = [with_permutation(d, permutation) if d.attribute == name else d for d in rows]
 
     def _incomparable(self) -> str:
         name = self._grouping.name
