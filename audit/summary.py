@@ -170,6 +170,7 @@ class _Table:
         """Add to a block of measures, all of one kind, from values [N, M] (0 where they don't count) and counts."""
         groups = Groups.of(self._cells, filled, counts)
         self._add(found, groups, lambda evidence: _sample([f.measure for f in found], groups, evidence))
+        self._permute(found, filled, counts)
 
     def add_statistic(self, finding: _Finding, statistic: Statistic) -> None:
         """Add to one measure that is no mean over images."""
@@ -194,7 +195,6 @@ class _Table:
             ]
         if columns:
             self._compare([found[c] for c in columns], groups, sample, evidence, np.array(columns))
-            self._permute([found[c] for c in columns], filled[:, columns], counts[:, columns])
 
     def _applies(self, finding: _Finding) -> bool:
         reason = finding.measure.not_within_label

@@ -17,7 +17,9 @@ def faces() -> list[layouts.Face]:
 
 
 @pytest.mark.parametrize("name", ["utkface", "fairface", "celeba", "lfw"])
-def test_a_shipped_folder_is_audited_as_it_is(model: Path, faces: list[layouts.Face], tmp_path: Path, name: str) -> None:
+def test_a_shipped_folder_is_audited_as_it_is(
+    model: Path, faces: list[layouts.Face], tmp_path: Path, name: str
+) -> None:
     result = audit.run_audit(model, probe=getattr(layouts, name)(tmp_path / "set", faces))
     table = result["wrong_label_rate"].by_group("gender")
 
