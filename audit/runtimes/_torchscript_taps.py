@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from audit.runtimes._torch_program import Taken, in_place, walk
-from audit.runtimes._torchscript_graph import ScriptProgram, executing
+from audit.runtimes._torchscript_graph import Program, in_place, walk
 
 # What is put behind a layer, in TorchScript. `strengths` gives [3, B] in the order of audit.runtimes.REDUCTIONS.
 _PIECES = """
@@ -37,12 +38,30 @@ def copy(x: Tensor) -> Tensor:
 """
 
 
-class ScriptTapped:
-    """A module's forward with values from inside. See `audit.runtimes._torch_program.Program.tapped`."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """What a tapped pass gave: what the module returns, the values asked for, strengths [3, B] by layer, the leaf."""
+
+    returned: Any
+    values: list[Any]
+    strengths: list[Any]
+    leaf: Any
+
+
+class Tapped:
+    """A module's forward with values from inside.
+
+    Args:
+        program: the straightened graph.
+        values: values of it to give back as they are.
+        strengths: layers to reduce where they stand: place, whether to clip at 0 first, whether channels are last.
+        leaf: place of the layer whose gradient is wanted: it is cut off from what is before it, so that gradients are
+            recorded for the tail of the network only.
+    """
 
     def __init__(
         self,
-        program: ScriptProgram,
+        program: Program,
         values: Sequence[Any] = (),
         strengths: Sequence[tuple[int, bool, bool]] = (),
         leaf: int | None = None,
@@ -75,6 +94,15 @@ class ScriptTapped:
             strengths=inner[values:strengths],
             leaf=inner[-1] if self._grad else None,
         )
+
+
+@contextmanager
+def executing(*, grad: bool) -> Iterator[None]:
+    """The executor that keeps gradients, recording them only when they are wanted."""
+    import torch
+
+    with torch.jit.optimized_execution(should_optimize=False), torch.set_grad_enabled(grad):
+        yield
 
 
 @functools.cache

@@ -18,7 +18,8 @@ from audit.statistics._quantiles import plain
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-FEW_EVENTS = 6  # fewer subjects than this with or without the event say nothing about how alike their pictures are
+FEW_EVENTS = 6  # fewer people than this behind the events, or their absence, say nothing about how groups hang together
+ALL_ALIKE = 5  # as few people as this, and somebody's pictures count as if they were all alike
 
 
 class Cells:
@@ -40,8 +41,6 @@ class Cells:
         self.group: NDArray[np.int64] = group[new]
         self.subject: NDArray[np.int64] = subject[new]
         self.groups = groups
-        self.of_item = np.empty(len(order), dtype=np.int64)  # [N], each item's cell
-        self.of_item[order] = np.cumsum(new) - 1
         starts = np.append(np.flatnonzero(new), len(order))
         self._by_cell: Any = csr_matrix((np.ones(len(order)), order, starts), shape=(len(starts) - 1, len(order)))
         self._group_starts = np.searchsorted(self.group, np.arange(self.groups))
@@ -64,7 +63,7 @@ class Groups:
     mean: Floats
     kish: Floats  # K = N^2 / sum of n_s^2
     variance: Floats  # V; needs two subjects
-    events: Floats  # the smaller of: subjects with at least one item with the event, with at least one without it
+    events: Floats  # effective number of subjects behind the events, or behind the items without, if that is smaller
     influence: Floats  # [C, M]: h, what each subject adds to V squared
     present: Bools  # [C, M]: the subject has an item that counts
 
@@ -75,8 +74,8 @@ class Groups:
         present = n > 0
         total, items = cells.over_groups(x), cells.over_groups(n)
         subjects = cells.over_groups(present.astype(np.float64))
-        with_event = cells.over_groups((x > 0).astype(np.float64))
-        without = cells.over_groups((x < n).astype(np.float64))
+        squares = cells.over_groups(n**2)
+        kish = divide(items**2, squares)
         # (x - mean n) / (N - n), with N multiplied out so that it is exactly 0 for counts that are all alike.
         of_group = cells.group
         rest = items[of_group] * (items[of_group] - n)
@@ -87,9 +86,9 @@ class Groups:
             items=items,
             subjects=subjects,
             mean=divide(total, items),
-            kish=divide(items**2, cells.over_groups(n**2)),
+            kish=kish,
             variance=np.where(subjects >= 2, variance, np.nan),
-            events=np.minimum(with_event, without),
+            events=kish * _alike(squares, cells.over_groups(n * x), cells.over_groups(x**2)),
             influence=influence,
             present=present,
         )
@@ -130,15 +129,17 @@ class Rates:
 
     @classmethod
     def of(cls, groups: Groups, evidence: Bools) -> Self:
-        """A group's own design effect is noisy: those with evidence [G, M] have at least what they share.
+        """A group's own design effect is noisy: it leans towards that of pictures all alike the fewer people are behind
+        the events, and groups with evidence [G, M] have at least what they share.
 
         Shared is the geometric mean of sharing by images and by subjects: the first alone is far too wide where
         groups differ in images a subject, the second alone too narrow.
         """
         p, each = groups.mean, groups.items / np.where(groups.kish > 0, groups.kish, np.nan)
         size = np.where(groups.variance > 0, divide(p * (1 - p), groups.variance), groups.kish)
-        size = np.where(groups.events < FEW_EVENTS, np.fmin(size, groups.kish), size)
-        effect = divide(groups.items, size)
+        own = divide(groups.items, size)
+        lean = (ALL_ALIKE / np.fmax(groups.events, ALL_ALIKE)) ** 4
+        effect = own + lean * np.fmax(0.0, each - own)
         shared = np.sqrt(_mean(effect, evidence) * each * _mean(effect / each, evidence))
         effect = np.where(evidence, np.fmax(effect, shared), effect)
         return cls(value=p, kish=groups.kish, size=divide(groups.items, effect))
@@ -217,6 +218,18 @@ def divide(over: Floats, under: Floats, otherwise: float = np.nan) -> Floats:
     """Divide where under is positive, `otherwise` elsewhere."""
     over, under = np.broadcast_arrays(over, under)
     return np.asarray(np.divide(over, under, out=np.full(over.shape, otherwise), where=under > 0))
+
+
+def _alike(squares: Floats, mixed: Floats, events: Floats) -> Floats:
+    """How much like their pictures the events spread over people, or their absence, whichever does so less: the squared
+    cosine between a subject's pictures n and those with the event x, from sums of n^2, n x and x^2. 0: nobody has any.
+
+    Times K it is a number of people: with as many pictures each (sum of x)^2 / sum of x^2, as Kish counts. Where few
+    have most of the pictures, events among the others say little about those few.
+    """
+    absent, neither = squares - mixed, squares - 2 * mixed + events
+    present_share = divide(mixed**2, squares * events, otherwise=0.0)
+    return np.minimum(present_share, divide(absent**2, squares * neither, otherwise=0.0))
 
 
 def _mean(values: Floats, weights: Floats | Bools) -> Floats:

@@ -26,14 +26,7 @@ def _torchscript(path: Path) -> None:
     torch.jit.trace(networks.Plain().eval(), torch.zeros(1, 3, 16, 16)).save(str(path))
 
 
-def _exported(path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    networks = pytest.importorskip("tests.support.torch_networks")
-    torch.manual_seed(0)
-    networks.export(networks.Plain().eval(), path, size=16)
-
-
-BUILDERS: dict[str, Callable[[Path], None]] = {"onnx": _onnx, "torchscript": _torchscript, "exported": _exported}
+BUILDERS: dict[str, Callable[[Path], None]] = {"onnx": _onnx, "torchscript": _torchscript}
 
 
 @pytest.fixture(params=RUNTIMES.names())

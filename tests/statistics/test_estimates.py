@@ -77,6 +77,39 @@ def test_few_people_with_most_of_the_pictures_count_as_few() -> None:
     assert found.overall.high > 0.9  # type: ignore[operator]
 
 
+def behind(with_event: list[float], pictures: list[int]) -> float:
+    """Effective number of people behind the events of one group."""
+    cells = Cells(np.zeros(len(pictures), dtype=np.int64), np.arange(len(pictures)), 1)
+    x, n = (np.array(v, dtype=float)[:, None] for v in (with_event, pictures))
+    return float(Groups.of(cells, x, n).events[0, 0])
+
+
+def test_people_behind_the_events_count_by_what_they_bring() -> None:
+    assert behind([1] * 7 + [0] * 93, [1] * 100) == pytest.approx(7)
+    assert behind([3] * 7 + [0] * 93, [3] * 100) == pytest.approx(7)
+    assert behind([2] * 7 + [1] * 93, [2] * 100) == pytest.approx(93)  # fewer are behind the pictures without it
+    assert behind([90, *[1] * 10, *[0] * 89], [100] * 100) < 1.3  # one person has nine in ten of them
+    assert behind([0, *[1] * 20, *[0] * 79], [100, *[1] * 99]) < 0.1  # what most pictures would show is not known
+    assert behind([0] * 50, [4] * 50) == 0.0
+
+
+def test_the_fewer_people_are_behind_the_events_the_more_their_pictures_count_as_alike() -> None:
+    """A quarter of each of k people's pictures is wrong: with many such people the pictures are far from all alike."""
+
+    def against_all_alike(k: int) -> float:
+        values = np.concatenate([np.tile([1.0, 0, 0, 0], (k, 1)), np.zeros((9 * k, 4))])
+        found, _ = figures(values.ravel(), ["a"] * values.size, np.repeat(range(10 * k), 4))
+        n, c = np.array(10.0 * k), np.array(t_quantile(0.05, 10 * k - 1))
+        low, high = wilson(np.array(values.mean()), n, c)
+        return float((found.overall.high - found.overall.low) / (high - low))  # type: ignore[operator]
+
+    five, six, forty = (against_all_alike(k) for k in (5, 6, 40))
+
+    assert five == pytest.approx(1.0)
+    assert five > six + 0.15
+    assert six > forty + 0.15
+
+
 def test_one_person_has_a_value_and_no_interval() -> None:
     found, _ = figures([0, 1, 1, 1], ["a"] * 4, ["ann"] * 4)
 

@@ -95,6 +95,17 @@ def test_interval_of_one_rate_covers_it(rate: float, pictures: int, icc: float) 
     assert np.mean([m.overall.low <= rate <= m.overall.high for m in found]) >= 0.923
 
 
+@pytest.mark.parametrize(("subjects", "rate"), [(500, 0.02), (100, 0.1), (500, 0.1)])
+def test_a_few_people_with_most_of_the_pictures_do_not_make_it_too_narrow(subjects: int, rate: float) -> None:
+    """As in LFW: one in twenty has 100 pictures, the others one to three. Alike pictures (ICC 0.3)."""
+    pictures = np.where(np.arange(subjects) % 20 == 0, 100, 1 + np.arange(subjects) % 3)
+    person = np.repeat(np.arange(subjects), pictures)
+    values = wrong_labels(7, person, np.full(len(person), rate), 0.3)
+    found = runs(values, ["g"] * len(person), person)
+
+    assert np.mean([m.overall.low <= rate <= m.overall.high for m in found]) >= 0.908  # 0.935 less 3.1 standard errors
+
+
 def test_people_in_every_group_do_not_make_it_too_narrow() -> None:
     _, subjects = people((100,), 6)
     groups = ["a", "b", "c"] * 200

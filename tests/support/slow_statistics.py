@@ -105,10 +105,14 @@ class _Group:
                 if abs(self.x[s] - self.M * self.n[s]) < 1e-12 * max(1.0, abs(self.x[s])):
                     self.h[s] = 0.0
             self.V = sum(h * h for h in self.h.values())
-        self.events = min(
-            sum(self.x[s] > 0 for s in self.n),
-            sum(self.x[s] < self.n[s] for s in self.n),
-        )
+        self.events = min(self.behind(self.x), self.behind({s: self.n[s] - self.x[s] for s in self.n}))
+
+    def behind(self, x: dict[object, float]) -> float:
+        """K times the squared cosine between a subject's items and those that x counts."""
+        squares = sum(v * v for v in x.values())
+        if squares == 0:
+            return 0.0
+        return self.K * sum(self.n[s] * x[s] for s in self.n) ** 2 / squares / sum(n * n for n in self.n.values())
 
     def settle(self, evidence: list[_Group], proportion: bool, relative: bool) -> None:
         self.proportion = proportion
@@ -136,8 +140,10 @@ class _Group:
     def own_size(self) -> float:
         if self.M in (0.0, 1.0) or self.V == 0:
             return self.K
-        size = self.M * (1 - self.M) / self.V
-        return min(size, self.K) if self.events < 6 else size
+        mine, alike = self.N / (self.M * (1 - self.M) / self.V), self.N / self.K
+        if mine < alike:
+            mine += min(1.0, (5 / self.events) ** 4) * (alike - mine)
+        return self.N / mine
 
     def limits(self, c: float) -> tuple[float, float]:
         if not self.proportion:

@@ -7,16 +7,14 @@ import sys
 from typing import Any
 
 from audit.errors import MissingExtra
-from audit.runtimes._torch_describe import GUARD_TOLERANCE, difference, untouched
-from audit.runtimes._torch_program import Program
+from audit.runtimes._torchscript_describe import GUARD_TOLERANCE, difference, untouched
+from audit.runtimes._torchscript_graph import Program
 
 _WAITING = "OMP_WAIT_POLICY"
 
 
-def load_torch(purpose: str) -> Any:
-    """torch, loaded so that its threads sleep while they wait for each other.
-
-    Raises MissingExtra, which says what needs it: `purpose`.
+def load_torch() -> Any:
+    """torch, loaded so that its threads sleep while they wait for each other. Raises MissingExtra.
 
     Left to themselves they spin. Beside the threads that decode pictures, or on a machine that does other work too,
     that burns twice the time of the model itself. The variable is read once, when the library loads: one that is
@@ -28,7 +26,7 @@ def load_torch(purpose: str) -> Any:
     try:
         import torch
     except ImportError:
-        raise MissingExtra("torch", "torch", purpose) from None
+        raise MissingExtra("torch", "torch", "A TorchScript file") from None
     finally:
         if ours:
             del os.environ[_WAITING]
@@ -43,19 +41,19 @@ def faster_order(program: Program, images: Any) -> Any:
     """
     import torch
 
-    plain, last = torch.contiguous_format, torch.channels_last
-    program.arrange(plain)
+    plain, last, module = torch.contiguous_format, torch.channels_last, program.module
+    module.to(memory_format=plain)
     if images.dim() != 4 or images.device.type != "cpu":
         return plain
     expected = untouched(program, images)
-    program.arrange(last)
+    module.to(memory_format=last)
     try:
         answers = untouched(program, images.contiguous(memory_format=last))
     except RuntimeError:
         answers = {}
     if answers.keys() == expected.keys() and all(_same(answers[name], value) for name, value in expected.items()):
         return last
-    program.arrange(plain)
+    module.to(memory_format=plain)
     return plain
 
 
