@@ -198,6 +198,8 @@ class _Table:
         for finding, comparison in zip(found, compared, strict=True):
             finding.disparities += comparison.disparities
             finding.pairs += comparison.pairs
+            for reason in comparison.missing:
+                finding.skip(reason, name)
             if not comparison.disparities:
                 finding.skip(f"fewer than two groups of {name} have a value, so there is nothing to compare", name)
 

@@ -35,7 +35,7 @@ def test_a_measurement_says_everything_about_its_measure() -> None:
     assert (found.overall.n, found.overall.subjects) == (120, 120)
     assert [g.attributes for g in found.by_group] == [{"skin": "dark"}, {"skin": "light"}]
     assert [g.value for g in found.by_group] == pytest.approx([1 / 3, 0.1])
-    assert [d.kind for d in found.disparities] == ["difference", "ratio"]
+    assert [d.kind for d in found.disparities] == ["difference", "ratio", "max_geomean", "gini"]
     assert skipped == ()
 
 

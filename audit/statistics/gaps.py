@@ -5,25 +5,25 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from audit.result import Disparity, Pair
-from audit.statistics.disparity import Gap, Intervals, Overlap, Pairs
+from audit.statistics.disparity import Overlap, Pairs, inverse
+from audit.statistics.kinds import KINDS, note
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from audit.groups import Grouping
+    from audit.result import Attributes
     from audit.statistics.estimates import Bools, Sample
 
     Index = NDArray[np.int64]
 
+CLOSED_FORM = "closed form"  # how p was had: from the interval, nothing was drawn
 PAIRS_UP_TO = 12  # groups of an attribute whose pairs are all listed
-
-_ALL_ZERO = "every group is at 0, so there is no ratio: anything from 0 to 1 is possible"
-_ONE_ZERO = "a group is at 0, so the ratio is 0: its upper limit is what the counts leave possible"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +32,11 @@ class Comparison:
 
     disparities: tuple[Disparity, ...] = ()
     pairs: tuple[Pair, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Why a kind that a zero makes impossible has neither value nor interval."""
+        return tuple(d.note for d in self.disparities if d.note and d.value is None and d.kind != "ratio")
 
 
 def compare(
@@ -73,99 +78,125 @@ class _Judged:
     """Measures of which the same groups, at least two, have evidence."""
 
     def __init__(self, grouping: Grouping, sample: Sample, rows: Index, columns: Index, pairs: Pairs) -> None:
-        self._grouping, self._rows, self._pairs = grouping, rows, pairs
-        self._values = sample.value[np.ix_(rows, columns)]
-        self._gaps = (("difference", pairs.difference()), ("ratio", pairs.ratio()))
-        self._listed = len(rows) <= PAIRS_UP_TO
-        if self._listed:
-            self._differences, self._ratios = pairs.differences(), pairs.ratios()
+        self._row = _Row(grouping, rows, rows)
+        self._name, self._values = grouping.name, sample.value[np.ix_(rows, columns)]
+        p = pairs.p_value()
+        gaps = (pairs.difference(), pairs.ratio(), pairs.max_geomean(), pairs.gini())
+        self._found = [_rows(gap.value, gap.low, gap.high, p) for gap in gaps]
+        keys = [grouping.keys[row] for row in rows]
+        self._named = [(keys[i], keys[j]) for i, j in zip(pairs.first, pairs.second, strict=True)]
+        self._pairs = _listed(pairs) if len(rows) <= PAIRS_UP_TO else None
 
     def comparison(self, at: int, better: str, *, ratio: bool) -> Comparison:
-        values = self._values[:, at]
-        rows = [
-            _disparity(self._grouping, kind, self._rows, values, better, limits=(gap, at))
-            for kind, gap in self._gaps
-            if ratio or kind == "difference"
-        ]
-        return Comparison(disparities=tuple(rows), pairs=tuple(self._pair_rows(at, ratio=ratio)))
+        ends = self._row.ends(self._values[:, at], better)
+        kinds = [(kind, found[at]) for kind, found in zip(KINDS, self._found, strict=True)]
+        return Comparison(
+            disparities=tuple(
+                Disparity(
+                    **self._row.fields(kind, ends),
+                    value=value,
+                    low=low,
+                    high=high,
+                    p_value=p,
+                    p_method=CLOSED_FORM,
+                )
+                for kind, (value, low, high, p) in (kinds if ratio else kinds[:1])
+            ),
+            pairs=tuple(self._pair_rows(at, ratio=ratio)),
+        )
 
     def _pair_rows(self, at: int, *, ratio: bool) -> Iterator[Pair]:
-        if not self._listed:
+        if self._pairs is None:
             return
-        keys = [self._grouping.keys[row] for row in self._rows]
-        for n, (i, j) in enumerate(zip(self._pairs.first, self._pairs.second, strict=True)):
-            difference = _triple(self._differences, n, at)
-            share = _upright(*_triple(self._ratios, n, at)) if ratio else (math.nan,) * 3
+        for (first, second), (*difference, p, share, share_low, share_high) in zip(
+            self._named, self._pairs[at], strict=True
+        ):
             yield Pair(
-                attribute=self._grouping.name,
-                first=keys[i],
-                second=keys[j],
-                difference=_number(difference[0]),
-                difference_low=_number(difference[1]),
-                difference_high=_number(difference[2]),
-                ratio=_number(share[0]),
-                ratio_low=_number(share[1]),
-                ratio_high=_number(share[2]),
+                attribute=self._name,
+                first=first,
+                second=second,
+                difference=difference[0],
+                difference_low=difference[1],
+                difference_high=difference[2],
+                ratio=share if ratio else None,
+                ratio_low=share_low if ratio else None,
+                ratio_high=share_high if ratio else None,
+                p_value=p,
             )
 
 
 def _described(grouping: Grouping, sample: Sample, rows: Index, column: int, better: str, *, ratio: bool) -> Comparison:
-    """The gap over all stated groups with a value, for what it is worth: no interval."""
+    """The gap over all stated groups with a value, for what it is worth: no interval, no p."""
     stated = np.flatnonzero(grouping.stated & np.isfinite(sample.value[:, column]))
     if len(stated) < 2:
         return Comparison()
-    values = sample.value[stated, column]
-    kinds = ("difference", "ratio") if ratio else ("difference",)
-    described = [_disparity(grouping, kind, stated, values, better, judged=rows) for kind in kinds]
-    return Comparison(disparities=tuple(described))
-
-
-def _disparity(
-    grouping: Grouping,
-    kind: str,
-    rows: Index,
-    values: NDArray[np.float64],
-    better: str,
-    *,
-    limits: tuple[Gap, int] | None = None,
-    judged: Index | None = None,
-) -> Disparity:
-    """A row of the record from the values of the groups `rows`; without `limits` only described."""
-    smallest, largest = float(values.min()), float(values.max())
-    low_key, high_key = (grouping.keys[rows[int(f(values))]] for f in (np.argmin, np.argmax))
-    worst, best = (low_key, high_key) if better == "higher" else (high_key, low_key)
-    value: float | None = largest - smallest
-    note = None
-    if kind == "ratio":
-        value = smallest / largest if largest > 0 else None
-        note = _ALL_ZERO if largest <= 0 else _ONE_ZERO if smallest <= 0 else None
-    gap, at = limits if limits is not None else (None, 0)
-    with_evidence = set((rows if judged is None else judged).tolist())
-    return Disparity(
-        attribute=grouping.name,
-        kind=kind,
-        value=value,
-        low=None if gap is None else _number(gap.low[at]),
-        high=None if gap is None else _number(gap.high[at]),
-        worst=worst if largest > smallest else None,
-        best=best if largest > smallest else None,
-        left_out=tuple(
-            key for row, key in enumerate(grouping.keys) if grouping.stated[row] and row not in with_evidence
-        ),
-        descriptive=gap is None,
-        note=note,
+    row, values = _Row(grouping, stated, rows), sample.value[stated, column]
+    ends = row.ends(values, better)
+    return Comparison(
+        disparities=tuple(
+            Disparity(
+                **row.fields(kind, ends), value=_number(of(values[:, None])[0]), low=None, high=None, descriptive=True
+            )
+            for kind, of in KINDS.items()
+            if ratio or kind == "difference"
+        )
     )
 
 
-def _triple(found: Intervals, pair: int, at: int) -> tuple[float, float, float]:
-    return float(found.value[pair, at]), float(found.low[pair, at]), float(found.high[pair, at])
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Ends:
+    """Who has the smallest and the largest value."""
+
+    smallest: float
+    largest: float
+    worst: Attributes | None
+    best: Attributes | None
 
 
-def _upright(value: float, low: float, high: float) -> tuple[float, float, float]:
-    """A ratio as smaller over larger."""
-    if not value > 1:
-        return value, low, high
-    return 1 / value, 1 / high, 1 / low if low > 0 else math.inf
+class _Row:
+    """What the rows of one attribute have in common: over groups `rows`, of which `judged` have evidence."""
+
+    def __init__(self, grouping: Grouping, rows: Index, judged: Index) -> None:
+        self._name, self._keys = grouping.name, [grouping.keys[row] for row in rows]
+        left_out = np.setdiff1d(np.flatnonzero(grouping.stated), judged)
+        self._left_out = tuple(grouping.keys[row] for row in left_out)
+
+    def ends(self, values: NDArray[np.float64], better: str) -> _Ends:
+        low, high = int(values.argmin()), int(values.argmax())
+        smallest, largest = float(values[low]), float(values[high])
+        if not largest > smallest:
+            return _Ends(smallest, largest, None, None)
+        worst, best = (low, high) if better == "higher" else (high, low)
+        return _Ends(smallest, largest, self._keys[worst], self._keys[best])
+
+    def fields(self, kind: str, ends: _Ends) -> dict[str, Any]:
+        return {
+            "attribute": self._name,
+            "kind": kind,
+            "worst": ends.worst,
+            "best": ends.best,
+            "left_out": self._left_out,
+            "note": note(kind, ends.smallest, ends.largest),
+        }
+
+
+def _listed(pairs: Pairs) -> list[list[list[float | None]]]:
+    """For each measure and pair: the difference with its limits, p, and the ratio, smaller over larger, with its."""
+    difference, ratio = pairs.differences(), pairs.ratios()
+    turned = ratio.value > 1
+    value, low, high = (
+        np.where(turned, inverse(other), own)
+        for own, other in ((ratio.value, ratio.value), (ratio.low, ratio.high), (ratio.high, ratio.low))
+    )
+    return _rows(difference.value, difference.low, difference.high, pairs.p_values(), value, low, high)
+
+
+def _rows(*columns: NDArray[np.float64]) -> list[Any]:
+    """Arrays [M] or [P, M] side by side as lists, measures first; None where there is no number."""
+    stacked = np.stack(columns, axis=-1)
+    plain = stacked.astype(object)
+    plain[~np.isfinite(stacked)] = None
+    return list((plain.swapaxes(0, 1) if plain.ndim > 2 else plain).tolist())
 
 
 def _number(x: float) -> float | None:

@@ -7,14 +7,21 @@ import math
 import numpy as np
 import pytest
 
-from audit.statistics._quantiles import simultaneous
+from audit.statistics._quantiles import simultaneous, tail
 from tests.support.figures import figures
-from tests.support.slow_statistics import Slow, range_quantile, slow
+from tests.support.slow_statistics import Slow, range_quantile, range_tail, slow
 
 
 def table_quantile(alpha: float, groups: int, df: float) -> float:
     """The audit's own, so that everything else can be compared exactly."""
     return float(simultaneous(alpha, groups, np.array([df]))[0])
+
+
+def table_tail(critical: float, groups: int, df: float) -> float:
+    return float(tail(critical, groups, df))
+
+
+TABLE = {"critical": table_quantile, "tail": table_tail}
 
 
 def a_set(seed: int, *, groups: int, shared: bool, proportion: bool):  # type: ignore[no-untyped-def]
@@ -47,7 +54,13 @@ def check(found, expected: Slow, rel: float) -> None:  # type: ignore[no-untyped
 
     assert (difference.value, difference.low, difference.high) == pytest.approx(expected.difference, rel=rel)
     assert (ratio.value, ratio.low, ratio.high) == pytest.approx(expected.ratio, rel=rel)
+    for kind, slow_one in (("max_geomean", expected.max_geomean), ("gini", expected.gini)):
+        row = found.disparity("skin", kind)
+        assert (row.value, row.low, row.high) == (pytest.approx(slow_one, rel=rel) if slow_one else (None,) * 3)
+    for row in found.disparities:
+        assert (row.p_value, row.p_method) == (pytest.approx(expected.p, rel=5 * rel, abs=1e-12), "closed form")
     for names, pair in pairs.items():
+        assert pair.p_value == pytest.approx(expected.pair_p[names], rel=5 * rel, abs=1e-12)
         assert (pair.difference, pair.difference_low, pair.difference_high) == pytest.approx(
             expected.pairs[names], rel=rel
         )
@@ -58,7 +71,7 @@ def test_gaps_agree_with_the_slow_implementation(groups: int, shared: bool, prop
     for seed in range(4):
         values, names, subjects = a_set(seed, groups=groups, shared=shared, proportion=proportion)
         found, _ = figures(values, names, subjects, proportion=proportion)
-        expected = slow(values, names, subjects, proportion=proportion, critical=table_quantile)
+        expected = slow(values, names, subjects, proportion=proportion, **TABLE)
 
         check(found, expected, 1e-9)
 
@@ -67,14 +80,14 @@ def test_gaps_agree_with_scipys_own_studentized_range() -> None:
     values, names, subjects = a_set(11, groups=3, shared=False, proportion=True)
     found, _ = figures(values, names, subjects)
 
-    check(found, slow(values, names, subjects, proportion=True, critical=range_quantile), 1e-3)
+    check(found, slow(values, names, subjects, proportion=True, critical=range_quantile, tail=range_tail), 1e-3)
 
 
 def test_a_difference_of_signed_values_has_no_ratio() -> None:
     rng = np.random.default_rng(0)
     values, names = rng.normal(0, 1, 200), ["a", "b"] * 100
     found, skipped = figures(values, names, proportion=False, non_negative=False)
-    expected = slow(values, names, range(200), proportion=False, non_negative=False, critical=table_quantile)
+    expected = slow(values, names, range(200), proportion=False, non_negative=False, **TABLE)
 
     assert [d.kind for d in found.disparities] == ["difference"]
     assert found.pairs[0].ratio is None
@@ -114,7 +127,7 @@ def test_with_few_events_shared_people_are_no_reason_to_be_surer() -> None:
     values = np.zeros((100, 4))
     values[:5, :2], values[:40, 2:] = 1, 1  # five people with an error in a, forty in b: the five among them
     found, _ = figures(values.ravel(), names, subjects)
-    expected = slow(values.ravel(), names, subjects, proportion=True, critical=table_quantile)
+    expected = slow(values.ravel(), names, subjects, proportion=True, **TABLE)
     unrelated = [f"{s}{g}" for s, g in zip(subjects, names, strict=True)]
     apart, _ = figures(values.ravel(), names, unrelated)
 
@@ -141,7 +154,7 @@ def test_zero_over_positive_is_zero_up_to_what_the_counts_allow() -> None:
     assert (ratio.value, ratio.low) == (0.0, 0.0)
     assert "upper limit is what the counts leave possible" in ratio.note
     assert ratio.high == pytest.approx(
-        slow(values, ["a"] * 40 + ["b"] * 40, range(80), proportion=True, critical=table_quantile).ratio[2]
+        slow(values, ["a"] * 40 + ["b"] * 40, range(80), proportion=True, **TABLE).ratio[2]
     )
     assert a.high / b.low == pytest.approx(ratio.high, rel=0.05)  # the same but for the degrees of freedom
 

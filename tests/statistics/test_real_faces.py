@@ -42,20 +42,21 @@ def wrong_labels() -> Measurement:
 
 
 @pytest.mark.parametrize(
-    ("attribute", "points"),
+    ("attribute", "points", "p"),
     [
-        ("gender", (0.3, 0.0, 3.4)),
-        ("race", (4.4, 0.0, 9.5)),
-        ("age_band", (23.5, 17.1, 28.5)),
-        ("gender*race", (16.1, 3.8, 23.7)),
+        ("gender", (0.3, 0.0, 3.4), "0.85"),
+        ("race", (4.4, 0.0, 9.5), "0.4"),
+        ("age_band", (23.5, 17.1, 28.5), "1e-12"),
+        ("gender*race", (16.1, 3.8, 23.7), "0.0029"),
     ],
 )
 def test_gaps_are_the_independent_ones(
-    wrong_labels: Measurement, attribute: str, points: tuple[float, float, float]
+    wrong_labels: Measurement, attribute: str, points: tuple[float, float, float], p: str
 ) -> None:
     gap = wrong_labels.disparity(attribute)
 
     assert (100 * gap.value, 100 * gap.low, 100 * gap.high) == pytest.approx(points, abs=0.1)
+    assert f"{gap.p_value:.2g}" == p
 
 
 def test_black_women_are_named_and_black_men_and_not_women_or_men(wrong_labels: Measurement) -> None:

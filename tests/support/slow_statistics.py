@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 Critical = Callable[[float, int, float], float]
+Tail = Callable[[float, int, float], float]
 
 
 @lru_cache(maxsize=4096)
@@ -27,6 +28,14 @@ def range_quantile(alpha: float, groups: int, df: float) -> float:
     from scipy import stats
 
     return float(stats.studentized_range.ppf(1 - alpha, groups, df)) / math.sqrt(2)
+
+
+@lru_cache(maxsize=4096)
+def range_tail(critical: float, groups: int, df: float) -> float:
+    """The p of a critical value of simultaneous pairs, straight from scipy."""
+    from scipy import stats
+
+    return float(stats.studentized_range.sf(critical * math.sqrt(2), groups, df))
 
 
 @dataclass
@@ -45,6 +54,10 @@ class Slow:
     difference: tuple[float, float, float] | None
     ratio: tuple[float | None, float, float] | None
     pairs: dict[tuple[str, str], tuple[float, float, float]]
+    max_geomean: tuple[float, float, float] | None = None  # also None where a group is at 0
+    gini: tuple[float, float, float] | None = None  # also None where all are
+    p: float | None = None
+    pair_p: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 def slow(
@@ -58,6 +71,7 @@ def slow(
     alpha: float = 0.05,
     min_subjects: int = 30,
     critical: Critical = range_quantile,
+    tail: Tail = range_tail,
 ) -> Slow:
     stats = {g: _Group(g, values, groups, subjects) for g in dict.fromkeys(groups)}
     needed = max(min_subjects, 2)
@@ -73,13 +87,18 @@ def slow(
         rows[g] = SlowGroup(s.M, low, high, s.N, s.S, s in evidence)
     if len(evidence) < 2:
         return Slow(rows, None, None, {})
+    simultaneous = {(i.name, j.name): critical(alpha, len(evidence), _df(i, j)) for i, j in _ordered(evidence)}
+    pair_p = {(i.name, j.name): _pair_p(i, j, len(evidence), tail) for i, j in _ordered(evidence)}
     return Slow(
         rows,
         _difference(evidence, alpha, critical),
         _ratio(evidence, alpha, critical) if non_negative else None,
-        {(i.name, j.name): _difference_limits(i, j, critical(alpha, len(evidence), _df(i, j)))  # type: ignore[misc]
-         for i in evidence for j in evidence if i is not j},
-    )  # fmt: skip
+        {(i.name, j.name): _difference_limits(i, j, simultaneous[i.name, j.name]) for i, j in _ordered(evidence)},
+        _max_geomean(evidence, simultaneous) if non_negative else None,
+        _gini(evidence, simultaneous) if non_negative else None,
+        min(pair_p.values()),
+        pair_p,
+    )
 
 
 class _Group:
@@ -222,3 +241,68 @@ def _ratio(evidence: list[_Group], alpha: float, critical: Critical) -> tuple[fl
     means = [g.M for g in evidence]
     value = None if max(means) == 0 else min(means) / max(means)
     return value, min(lows), min(1.0, *highs)
+
+
+def _max_geomean(evidence: list[_Group], critical: dict[tuple[str, str], float]) -> tuple[float, float, float] | None:
+    if any(g.M == 0 for g in evidence):
+        return None
+    product = math.prod(g.M ** (1 / len(evidence)) for g in evidence)
+    lows, highs = [], []
+    for g in evidence:
+        limits = [_ratio_limits(g, h, critical[g.name, h.name]) for h in evidence if h is not g]
+        lows.append(sum(math.log(low) for low, _ in limits) / len(evidence))
+        highs.append(sum(math.log(high) for _, high in limits) / len(evidence))
+    return max(g.M for g in evidence) / product, math.exp(max(0.0, *lows)), math.exp(max(highs))
+
+
+def _gini(evidence: list[_Group], critical: dict[tuple[str, str], float]) -> tuple[float, float, float] | None:
+    n, mean = len(evidence), sum(g.M for g in evidence) / len(evidence)
+    if mean == 0:
+        return None
+    value = n / (n - 1) * sum(abs(i.M - j.M) for i in evidence for j in evidence) / (2 * n**2 * mean)
+    low = high = 0.0
+    for a, i in enumerate(evidence):
+        for j in evidence[:a]:
+            _, lower, upper = _difference_limits(i, j, critical[i.name, j.name])
+            low += max(0.0, lower, -upper)
+            high += max(upper, -lower)
+    return value, min(1.0, low / (n * (n - 1) * mean)), min(1.0, high / (n * (n - 1) * mean))
+
+
+def _pair_p(i: _Group, j: _Group, groups: int, tail: Tail) -> float:
+    """From the critical value at which the lower limit of the larger against the smaller is 0, by halving."""
+    if i.M == j.M:
+        return 1.0
+    more, less = (i, j) if i.M > j.M else (j, i)
+    low, high = 0.0, 1.0
+    while _difference_limits(more, less, high)[1] > 0:
+        low, high = high, 2 * high
+        if high > 1e9:
+            return 1e-12
+    for _ in range(80):
+        c = (low + high) / 2
+        if c == 0.0 or _difference_limits(more, less, c)[1] > 0:
+            low = c
+        else:
+            high = c
+    return max(1e-12, tail(high, groups, _df(i, j)))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Each p times the number of those not yet dealt with, from the smallest up; never below one before it."""
+    adjusted: dict[int, float] = {}
+    most = 0.0
+    for done, k in enumerate(sorted(range(len(p)), key=lambda k: p[k])):
+        most = max(most, min(1.0, (len(p) - done) * p[k]))
+        adjusted[k] = most
+    return [adjusted[k] for k in range(len(p))]
+
+
+def benjamini_hochberg(p: Sequence[float]) -> list[float]:
+    """Each p times the number of all over its rank, from the largest down; never above one after it."""
+    adjusted: dict[int, float] = {}
+    least = 1.0
+    for before, k in enumerate(sorted(range(len(p)), key=lambda k: -p[k])):
+        least = min(least, len(p) / (len(p) - before) * p[k])
+        adjusted[k] = least
+    return [adjusted[k] for k in range(len(p))]
