@@ -43,7 +43,7 @@ def evaluate(
 
     plan = prepared.plan
     subjects = subject_codes(plan.probe.table)
-    options = Options(alpha=settings.alpha, min_subjects=settings.min_subjects)
+    options = Options(alpha=settings.alpha, min_subjects=settings.min_subjects, seed=settings.seed)
     summary = Summary(plan.groupings, subjects, plan.probe.label, options)
     measurements, skipped = _measured(prepared, folder, summary)
     finished = _finished(prepared, folder, records, subjects, options, summary, measurements)

@@ -183,6 +183,9 @@ class Measurement:
     within: tuple[Within, ...] = ()
     scale: str = "any"  # what an image's value can be: "proportion" (0 or 1), "positive", "non-negative", "any"
     of: str | None = None  # None: the model itself
+    searched: int | None = (
+        None  # of a search: groups looked at, over which each p is adjusted; only the first are listed
+    )
 
     @property
     def column(self) -> str:
@@ -352,7 +355,7 @@ def column_name(measure: str, parameters: Mapping[str, str]) -> str:
 
 
 _OPTIONAL: Mapping[type, tuple[str, ...]] = {
-    Measurement: ("of",),
+    Measurement: ("of", "searched"),
     Skipped: ("attribute",),
     Disparity: ("null_quantile",),
 }

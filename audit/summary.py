@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from audit.statistics.chance import chance
 from audit.statistics.disparity import Couples
 from audit.statistics.estimates import Bools, Cells, Floats, Groups, Means, Rates, Sample, interval
 from audit.statistics.gaps import compare
+from audit.statistics.jackknife import Statistic
+from audit.statistics.permutation import permuted, with_permutation
 
 __all__ = ["Options", "Summary", "chance", "summarise"]
 
@@ -30,10 +32,11 @@ _TOGETHER = 32  # measures a block: keeps memory flat however many there are
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """One minus the confidence level, and the subjects that a group needs to be compared."""
+    """One minus the confidence level, the subjects that a group needs to be compared, and what chance is drawn from."""
 
     alpha: float = 0.05
     min_subjects: int = 30
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:
@@ -94,6 +97,15 @@ class Summary:
                 finding.skip("no image counts for this measure")
         return tuple(f.measurement() for f in found), tuple(s for f in found for s in f.skipped)
 
+    def of_statistic(
+        self, statistic: Statistic, measure: Measure
+    ) -> tuple[tuple[Measurement, ...], tuple[Skipped, ...]]:
+        """The measurement of what is no mean over images; see `audit.statistics.jackknife`."""
+        finding = _Finding(measure=measure)
+        for table in self._tables:
+            table.add_statistic(finding, statistic)
+        return (finding.measurement(),), tuple(finding.skipped)
+
 
 def _possible(measures: Sequence[Measure], low: Floats, high: Floats) -> tuple[Floats, Floats]:
     """Limits [G, M] cut to values that the measures can have: a mean's t interval knows no bounds, and nothing is lost
@@ -118,6 +130,10 @@ class _Finding:
         parameters = dict(self.measure.parameters)
         skipped = Skipped(measure=self.measure.name, parameters=parameters, reason=reason, attribute=attribute)
         self.skipped.append(skipped)
+
+    def described(self, attribute: str) -> bool:
+        """Whether its disparity between these groups is only described."""
+        return any(d.attribute == attribute and d.descriptive for d in self.disparities)
 
     def measurement(self) -> Measurement:
         m = self.measure
@@ -152,12 +168,22 @@ class _Table:
 
     def add(self, found: list[_Finding], filled: Floats, counts: Floats) -> None:
         """Add to a block of measures, all of one kind, from values [N, M] (0 where they don't count) and counts."""
-        options, keys = self._options, self._grouping.keys
         groups = Groups.of(self._cells, filled, counts)
-        evidence = self._grouping.stated[:, None] & (groups.subjects >= max(options.min_subjects, 2))
-        sample = _sample([f.measure for f in found], groups, evidence)
+        self._add(found, groups, lambda evidence: _sample([f.measure for f in found], groups, evidence))
+        self._permute(found, filled, counts)
+
+    def add_statistic(self, finding: _Finding, statistic: Statistic) -> None:
+        """Add to one measure that is no mean over images."""
+        groups = statistic.groups(self._cells)
+        self._add([finding], groups, lambda evidence: statistic.sample(groups, evidence))
+
+    def _add(self, found: list[_Finding], groups: Groups, make: Callable[[Bools], Sample]) -> None:
+        options, keys = self._options, self._grouping.keys
+        enough = (groups.subjects >= max(options.min_subjects, 2)) & np.isfinite(groups.variance)
+        evidence = self._grouping.stated[:, None] & enough
+        sample = make(evidence)
         low, high = _possible([f.measure for f in found], *interval(sample, options.alpha))
-        rows = np.stack([groups.mean, low, high, groups.items, groups.subjects], axis=-1).swapaxes(0, 1).tolist()
+        rows = np.stack([sample.value, low, high, groups.items, groups.subjects], axis=-1).swapaxes(0, 1).tolist()
         if not self._grouping.attributes:
             for finding, row in zip(found, rows, strict=True):
                 finding.overall = _estimate(row[0])
@@ -202,6 +228,25 @@ class _Table:
                 finding.skip(reason, name)
             if not comparison.disparities:
                 finding.skip(f"fewer than two groups of {name} have a value, so there is nothing to compare", name)
+
+    def _permute(self, found: list[_Finding], filled: Floats, counts: Floats) -> None:
+        """A p by permutation for activations where too few groups have evidence for an interval."""
+        name = self._grouping.name
+        asked = [i for i, f in enumerate(found) if f.measure.family == "activations" and f.described(name)]
+        if not asked:
+            return
+        tested = permuted(
+            self._cells,
+            filled[:, asked],
+            counts[:, asked],
+            self._grouping.stated,
+            alpha=self._options.alpha,
+            seed=self._options.seed,
+        )
+        for i, permutation in zip(asked, tested, strict=True):
+            rows = found[i].disparities
+            if permutation is not None:
+                rows[:] = [with_permutation(d, permutation) if d.attribute == name else d for d in rows]
 
     def _incomparable(self) -> str:
         name = self._grouping.name

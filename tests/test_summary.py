@@ -261,3 +261,52 @@ def test_an_interval_holds_no_value_that_the_measure_cannot_have() -> None:
     assert level.high > 1.0
     assert low.low == 0.0
     assert signed.low < 0.0
+
+
+SMALL = ["a"] * 5 + ["b"] * 5 + ["c"] * 5
+ACTIVATION = {"proportion": False, "family": "activations", "better": "none"}
+
+
+def strengths(n: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(1.0, 0.2, n).clip(0.01)
+
+
+def test_activations_of_groups_too_small_get_a_p_by_permutation_and_no_interval() -> None:
+    found, _ = figures(strengths(15), SMALL, **ACTIVATION)
+    difference, ratio = found.disparity("skin"), found.disparity("skin", "ratio")
+
+    assert (ratio.p_method, ratio.p_adjusted, ratio.low, ratio.high) == ("permutation", None, None, None)
+    assert ratio.descriptive
+    assert 0 < ratio.p_value <= 1
+    assert difference.p_value == ratio.p_value
+    assert (difference.null_quantile, 0 < ratio.null_quantile < 1) == (None, True)
+    assert ratio.note == "p from all 126,126 ways to deal 15 subjects out to the groups"
+
+
+def test_other_measures_of_groups_too_small_get_no_p() -> None:
+    found, _ = figures(strengths(15), SMALL, proportion=False, family="quality")
+
+    assert {d.p_value for d in found.disparities} == {None}
+
+
+def test_groups_with_evidence_keep_to_intervals_and_the_others_stay_out() -> None:
+    found, _ = figures(strengths(75), ["a"] * 30 + ["b"] * 30 + ["c"] * 15, **ACTIVATION)
+    ratio = found.disparity("skin", "ratio")
+
+    assert (ratio.descriptive, ratio.p_method == "permutation", ratio.null_quantile) == (False, False, None)
+    assert ratio.left_out == ({"skin": "c"},)
+
+
+def test_a_layer_that_no_picture_moves_has_no_p_and_no_ratio() -> None:
+    found, _ = figures(np.zeros(15), SMALL, **ACTIVATION)
+    ratio = found.disparity("skin", "ratio")
+
+    assert (ratio.value, ratio.p_value, ratio.p_method) == (None, None, None)
+    assert "no p: the mean of every group is 0" in ratio.note
+
+
+def test_a_group_without_a_value_takes_no_part_in_the_permutation() -> None:
+    values = np.where(np.array(SMALL) == "c", np.nan, strengths(15))
+    found, _ = figures(values, SMALL, **ACTIVATION)
+
+    assert found.disparity("skin", "ratio").note.startswith("p from all 126 ways to deal 10 subjects")

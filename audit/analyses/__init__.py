@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.measures import Measure
 from audit.registry import Registry
-from audit.result import Measurement, Skipped
+from audit.result import Attributes, Measurement, Skipped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,6 +72,11 @@ def analyze(finished: Finished) -> tuple[tuple[Measurement, ...], tuple[Skipped,
 def described(**fields: Any) -> Measure:
     """What an analysis measures, in the fields of a `Measure`, for `Summary`; its values are there already."""
     return Measure(compute=_has_values, **fields)
+
+
+def group_name(key: Attributes) -> str:
+    """`dark, female`: a group within a reason."""
+    return ", ".join("not stated" if value is None else value for value in key.values())
 
 
 def once(skipped: Iterable[Skipped]) -> Iterator[Skipped]:

@@ -23,15 +23,28 @@ if TYPE_CHECKING:
 GRID = 56  # map and region meet on the model's input grid, at most this many cells a side
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What a layout reads off a folder, and what is known of every folder laid out so.
+
+    `table` is raw: strings, None where a cell is empty; a `path` column relative to the folder (or one of its default
+    names), and whatever else the layout knows.
+    """
+
+    table: pd.DataFrame
+    notes: tuple[str, ...] = ()  # sentences for the terminal and the report
+    groups: tuple[str, ...] = ()  # columns to group by where nobody says; (): every one with 2 to 20 values
+    aligned: bool = False  # faces stand at the same place in every picture, unless somebody says otherwise
+
+
 class Layout(Protocol):
     """A way that people lay a probe set out on disk."""
 
     def matches(self, folder: Path) -> bool:
         """Whether `folder` looks like this layout; cheap, reads names only."""
 
-    def read(self, folder: Path) -> pd.DataFrame:
-        """The raw table: strings, None where a cell is empty; a `path` column relative to the folder (or one of
-        its default names), and whatever else the layout knows. Raises ProbeError."""
+    def read(self, folder: Path) -> Listing:
+        """The pictures that the folder lists or holds. Raises ProbeError, with file and line where there is one."""
 
     def files(self, folder: Path) -> tuple[Path, ...]:
         """The files that make up the manifest, for its hash."""

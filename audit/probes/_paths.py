@@ -29,7 +29,7 @@ class Inside:
             raise ProbeError(f"the path of {what} names no file", value=text, where=where)
         if path.parent not in self._parents:
             self._parents[path.parent] = self._contains(path.parent)
-        link = os.path.islink(self._folder / path)  # noqa: PTH114 - never raises where a name is too long
+        link = os.path.islink(f"{self._folder}/{path}")  # noqa: PTH114 - never raises where a name is too long
         if not self._parents[path.parent] or (link and not self._contains(path)):
             raise self._leaves(text, what, where)
         return str(path)

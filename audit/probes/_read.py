@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
     for file in files:
         if file.is_relative_to(folder):
             inside.check(file.relative_to(folder).as_posix(), what="the manifest", where=folder)
-    raw = layout.read(folder)
+    listing = layout.read(folder)
+    raw = listing.table
     source = files[0] if files else folder
     if len(raw) == 0:
         raise ProbeError("the probe set lists no image", where=source)
@@ -45,18 +47,20 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
     )
     paths = _image_paths(raw, roles.path, inside, source)
     _check_targets(raw, roles, inside, source)
-    present = sum((folder / path).exists() for path in paths)
+    present = sum(os.path.exists(f"{folder}/{path}") for path in paths)  # noqa: PTH110 - a third of the time
     if not present:
         raise ProbeError(
             f"none of the {len(paths)} images exists; the first is {paths[0]}",
             where=source,
             hint="Paths are relative to the probe folder",
         )
-    raw = band_columns(raw, _bands(options, config), source)
+    bands = _bands(options, config)
+    raw = band_columns(raw, bands, source)
     asked = options.groups or config.groups
-    groups = groupings(raw, roles, asked, "--group" if options.groups else f"{folder / NAME}: probe.groups")
+    usual = (*listing.groups, *bands) if listing.groups else ()
+    groups = groupings(raw, roles, asked, "--group" if options.groups else f"{folder / NAME}: probe.groups", usual)
     table = _table(raw, roles, paths, groups)
-    notes = list(_notes(roles, len(table), present))
+    notes = [*listing.notes, *_notes(roles, len(table), present)]
     rows = _sampled(table, options)
     if len(rows) < len(table):
         notes.append(
@@ -65,7 +69,7 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
         )
     kept = table.iloc[rows].reset_index(drop=True)
     regions = read_regions(folder, raw.iloc[rows], list(kept["path"]), config.regions, inside, source)
-    aligned = bool(config.aligned) if options.aligned is None else options.aligned
+    aligned = next(a for a in (options.aligned, config.aligned, listing.aligned) if a is not None)
     return ProbeSet(
         folder=folder,
         table=kept,
@@ -96,7 +100,8 @@ def _layout(folder: Path, name: str | None) -> Layout:
         if any(folder.iterdir())
         else "the folder is empty",
         where=folder,
-        allowed="manifest.csv, manifest.parquet or manifest.jsonl, or images in one folder a label: LABEL/0001.jpg",
+        allowed="manifest.csv, manifest.parquet or manifest.jsonl, images in one folder a label (LABEL/0001.jpg), or a "
+        "layout that is known: " + ", ".join(name for name in LAYOUTS.names() if name not in rank),
     )
 
 

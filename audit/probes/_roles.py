@@ -122,17 +122,20 @@ def _band_names(edges: tuple[float, ...]) -> list[str]:
     return [*names, f"{edges[-1]:.0f}+" if whole else f"{edges[-1]:g}+"]
 
 
-def groupings(raw: pd.DataFrame, roles: Roles, asked: tuple[str, ...], where: str) -> tuple[tuple[str, ...], ...]:
+def groupings(
+    raw: pd.DataFrame, roles: Roles, asked: tuple[str, ...], where: str, usual: tuple[str, ...] = ()
+) -> tuple[tuple[str, ...], ...]:
     """Tuples of attribute names to group by; the label alone comes first.
 
-    Asked for: those, with `a*b` an intersection. Else every other column with 2 to 20 distinct values.
+    Asked for: those, with `a*b` an intersection. Else every other column, or every `usual` one, with 2 to 20 distinct
+    values.
     """
     columns = [str(column) for column in raw.columns]
     if asked:
         found = [_parse(text, columns, where) for text in asked]
     else:
         taken = {roles.label, roles.subject, *PATHS, *OTHER_ROLES}
-        others = [c for c in columns if c not in taken and not c.startswith(REGION)]
+        others = [c for c in usual or columns if c not in taken and not c.startswith(REGION)]
         found = [(c,) for c in others if 2 <= raw[c].nunique() <= _FEW]
     chosen = tuple(dict.fromkeys([(roles.label,), *found]))
     for group in chosen:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from audit.errors import ProbeError
-from audit.probes import LAYOUTS
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    Cells = dict[str, list[str | None]]
+from audit.probes import LAYOUTS, Listing
+from audit.probes._csv import Cells, check_names, read_csv, read_text
 
 
 class Manifest:
@@ -25,14 +19,14 @@ class Manifest:
     def matches(self, folder: Path) -> bool:
         return any((folder / name).is_file() for name in _READERS)
 
-    def read(self, folder: Path) -> pd.DataFrame:
+    def read(self, folder: Path) -> Listing:
         import pandas as pd
 
         (path,) = self.files(folder)
         cells = _READERS[path.name](path)
         if not cells or not any(cells.values()):
             raise ProbeError("the manifest has no rows", where=path, hint="Give it a row for every image")
-        return pd.DataFrame(cells, dtype=object)
+        return Listing(table=pd.DataFrame(cells, dtype=object))
 
     def files(self, folder: Path) -> tuple[Path, ...]:
         found = [folder / name for name in _READERS if (folder / name).is_file()]
@@ -47,32 +41,9 @@ class Manifest:
         return tuple(found)
 
 
-def _read_csv(path: Path) -> Cells:
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        _check_names([name for name in header if name], path)
-        columns: list[list[str | None]] = [[] for _ in header]
-        for row in reader:
-            if not row:
-                continue  # a blank line
-            if len(row) != len(header):
-                raise ProbeError(
-                    f"the row has {len(row)} cells and the header {len(header)}",
-                    where=f"{path}, line {reader.line_num}",
-                    hint="Put a cell that holds a comma in double quotes",
-                )
-            for column, cell in zip(columns, row, strict=True):
-                column.append(cell if cell.strip() else None)
-    except csv.Error as error:
-        raise ProbeError(f"the manifest is no CSV file: {error}", where=f"{path}, line {reader.line_num}") from None
-    # A column without a name is a row number that a data frame wrote along.
-    return {name: column for name, column in zip(header, columns, strict=True) if name}
-
-
 def _read_jsonl(path: Path) -> Cells:
     rows = []
-    for number, line in enumerate(_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
@@ -93,7 +64,7 @@ def _read_parquet(path: Path) -> Cells:
 
     try:
         table = pq.ParquetFile(path).read()
-        _check_names(table.column_names, path)
+        check_names(table.column_names, path)
         return {
             name: [_cell(value, f"{path}, column {name}") for value in table[name].to_pylist()]
             for name in table.column_names
@@ -107,21 +78,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(cells) < len(pairs):
         raise ValueError("a name stands in it twice")
     return cells
-
-
-def _check_names(names: Iterable[str], where: object) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ProbeError("two columns have the same name", value=name, where=where)
-        seen.add(name)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProbeError(f"the manifest can't be read: {error}", where=path, hint="Save it as UTF-8 text") from None
 
 
 def _cell(value: object, where: str) -> str | None:
@@ -145,7 +101,7 @@ def _cell(value: object, where: str) -> str | None:
 
 
 _READERS: dict[str, Callable[[Path], Cells]] = {
-    "manifest.csv": _read_csv,
+    "manifest.csv": read_csv,
     "manifest.parquet": _read_parquet,
     "manifest.jsonl": _read_jsonl,
 }

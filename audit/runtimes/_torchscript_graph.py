@@ -2,7 +2,7 @@
 
 A loaded module refuses hooks, but its graph can be copied and added to. The copy is straightened first: plain
 attributes of modules in eval mode (`training`) become constants, so that branches on them disappear and values
-inside them can be reached. A value is addressed by its *place*, the number of the node that makes it.
+inside them can be reached.
 """
 
 # ruff: noqa: SLF001  torch has no public way to read or extend a graph
@@ -11,24 +11,24 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from audit.runtimes._torch_program import Tapped, walk
 
 _STEP = re.compile(r"([^.()]+)\(([^()]*)\)")  # of "layers(Sequential).0(BasicBlock).conv1(Conv2d)"
 _NO_STEP = {"SELF", "UNKNOWN_INSTANCE"}
 _PLAIN = {"int", "bool", "float", "str", "List[int]", "NoneType"}
 
 
-class Program:
-    """The forward of a module that takes one tensor (and others with defaults).
-
-    `outputs` maps names to the graph's values; a name is there even where the value is only put together at run
-    time, then with None.
-    """
+class ScriptProgram:
+    """The forward of a TorchScript module. See `audit.runtimes._torch_program.Program`."""
 
     def __init__(self, module: Any) -> None:
         method = module._c._get_method("forward")
         self.module = module
+        self.argument = str(method.schema.arguments[1].name)
         self.defaults = tuple(argument.default_value for argument in method.schema.arguments[2:])
         self.graph = _straighten(module, method.inlined_graph.copy())
         self.nodes = list(self.graph.nodes())
@@ -43,21 +43,41 @@ class Program:
             for value in node.outputs():
                 self._maker[value.unique()] = place
         self._leaving = {value.unique() for value in self.outputs.values() if value is not None}
+        self.chatty = any(node.kind() in {"prim::Print", "aten::warn"} for node in walk(self.graph))
+
+    def __call__(self, images: Any, /) -> Any:
+        with executing(grad=False):
+            return self.module(images)
+
+    def tapped(
+        self,
+        values: Sequence[Any] = (),
+        strengths: Sequence[tuple[int, bool, bool]] = (),
+        leaf: int | None = None,
+    ) -> Tapped:
+        from audit.runtimes._torchscript_taps import ScriptTapped
+
+        return ScriptTapped(self, values, strengths, leaf)
+
+    def scope(self, node: Any) -> tuple[str, ...]:
+        return scope(self.module, node)
+
+    def weights(self) -> list[Any]:
+        return [*self.module.parameters(), *self.module.buffers()]
+
+    def arrange(self, order: Any) -> None:
+        self.module.to(memory_format=order)
 
     def maker(self, value: Any) -> int | None:
-        """The place of a value; None for an input of the graph."""
         return self._maker.get(value.unique())
 
     def users(self, value: Any) -> list[int]:
-        """The nodes that compute with a value, or hold a branch that does, in order."""
         return self._users.get(value.unique(), [])
 
     def leaves(self, value: Any) -> bool:
-        """Whether a value is an output of the model."""
         return value.unique() in self._leaving
 
     def attribute(self, value: Any) -> Any:
-        """The parameter or constant that a value stands for, None where it is computed."""
         node = value.node()
         if node.kind() == "prim::Constant":
             return value.toIValue()
@@ -71,26 +91,14 @@ class Program:
         return found
 
 
-def walk(block: Any) -> Iterator[Any]:
-    """Every node of a graph or block, those in nested blocks and subgraphs included."""
-    for node in block.nodes():
-        yield node
-        for inner in node.blocks():
-            yield from walk(inner)
-        for name in node.attributeNames():
-            if node.kindOf(name) == "g":
-                yield from walk(node.g(name))
+@contextmanager
+def executing(*, grad: bool) -> Iterator[None]:
+    """The executor that keeps gradients (the profiling one loses them from the second call on), recording them only
+    when they are wanted."""
+    import torch
 
-
-def operator(node: Any) -> str:
-    """`relu` for aten::relu and aten::relu_, the whole kind for what is not aten."""
-    kind: str = node.kind()
-    return kind.removeprefix("aten::").rstrip("_").lstrip("_") if kind.startswith("aten::") else kind
-
-
-def in_place(node: Any) -> bool:
-    kind: str = node.kind()
-    return kind.endswith("_") and not kind.endswith("__")
+    with torch.jit.optimized_execution(should_optimize=False), torch.set_grad_enabled(grad):
+        yield
 
 
 def scope(module: Any, node: Any) -> tuple[str, ...]:
@@ -112,23 +120,6 @@ def scope(module: Any, node: Any) -> tuple[str, ...]:
         path.append(name)
         module = children.get(name)
     return tuple(path)
-
-
-def tensors(value: Any) -> dict[str, Any]:
-    """What a model returned, by output name: a tensor is `output`, a dictionary has its keys, a named tuple its
-    fields, another sequence `output0`, `output1`; what is no tensor is left out."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return {"output": value}
-    if isinstance(value, dict):
-        named = {str(key): one for key, one in value.items()}
-    elif isinstance(value, tuple | list):
-        fields = getattr(value, "_fields", [f"output{i}" for i in range(len(value))])
-        named = dict(zip(fields, value, strict=True))
-    else:
-        named = {}
-    return {name: one for name, one in named.items() if isinstance(one, torch.Tensor)}
 
 
 def _returned(value: Any) -> dict[str, Any]:

@@ -13,14 +13,14 @@ import io
 import pickle
 import pickletools
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from audit.errors import ModelError, UnsafeModel
-from audit.runtimes._torchscript_graph import walk
+from audit.runtimes._torch_archive import check_archive, checkpoint
+from audit.runtimes._torch_program import walk
 
 NAMESPACES = frozenset(
     {"aten", "prim", "prims", "quantized", "_quantized", "sparse", "mkldnn", "mkldnn_prepacked", "onednn", "profiler"}
@@ -31,6 +31,7 @@ OPERATORS = frozenset(
     {"aten::from_file", "aten::save", "aten::load", "prim::rpc_async", "prim::rpc_sync", "prim::rpc_remote"}
     | {"prim::PythonOp", "prim::IgnoredPythonOp"}
 )
+KIND = "TorchScript"
 EXPORT = "Export the network with torch.jit.trace(model.eval(), example).save(path)"
 
 _GAP = r"(?:\s|\\|#[^\n]*\n)*"  # what TorchScript's lexer skips between two words
@@ -59,7 +60,9 @@ def check_file(path: Path) -> Contents:
     """
     import torch
 
-    _check_zip(path)
+    members = check_archive(path, kind=KIND, export=EXPORT)
+    if "archive_format" in members:
+        raise ModelError("this is a torch.export file", where=path, hint="Give it the suffix .pt2")
     try:
         reader = torch._C.PyTorchFileReader(str(path))
         records = list(reader.get_all_records())
@@ -71,7 +74,7 @@ def check_file(path: Path) -> Contents:
     except RuntimeError as error:
         raise ModelError("the TorchScript file can't be read; it may be cut short", where=path) from error
     if not code:
-        raise _checkpoint(path)
+        raise checkpoint(path, kind=KIND, export=EXPORT)
     _check_source(source, path)
     for content in pickles:
         _check_pickle(content, path)
@@ -105,39 +108,6 @@ def _check_operator(kind: str, path: Path) -> None:
             allowed=sorted(NAMESPACES),
             where=path,
         )
-
-
-def _check_zip(path: Path) -> None:
-    with path.open("rb") as file:
-        head = file.read(2)
-    if not zipfile.is_zipfile(path):
-        if head[:1] == b"\x80":
-            raise _checkpoint(path)
-        broken = head == b"PK"
-        what = "the TorchScript file is broken or cut short" if broken else "this is not a TorchScript file"
-        raise ModelError(what, where=path, hint=EXPORT)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise ModelError("the TorchScript file is broken or cut short", where=path, hint=EXPORT) from error
-    names = [member.filename for member in members]
-    tops = {PurePosixPath(name).parts[:1] for name in names}
-    outside = [n for n in names if n.startswith(("/", "\\")) or ".." in PurePosixPath(n.replace("\\", "/")).parts]
-    if outside or len(set(names)) != len(names):
-        reason = "a member outside the archive" if outside else "two members of one name"
-        raise UnsafeModel(f"the archive has {reason}", value=next(iter(outside), None), where=path)
-    if len(tops) != 1:
-        raise UnsafeModel("the archive has members outside its one folder", value=len(tops), where=path, hint=EXPORT)
-    unpacked = sum(member.file_size for member in members)
-    if unpacked > 10 * path.stat().st_size + 2**28:
-        raise UnsafeModel("the archive unpacks to far more than its size", value=f"{unpacked} bytes", where=path)
-
-
-def _checkpoint(path: Path) -> UnsafeModel:
-    return UnsafeModel(
-        "this is a pickle or a checkpoint, not TorchScript; opening it could run any code", where=path, hint=EXPORT
-    )
 
 
 def _text(reader: Any, name: str) -> str:

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from audit.runtimes._torchscript_graph import Program, in_place, walk
+from audit.runtimes._torch_program import Taken, in_place, walk
+from audit.runtimes._torchscript_graph import ScriptProgram, executing
 
 # What is put behind a layer, in TorchScript. `strengths` gives [3, B] in the order of audit.runtimes.REDUCTIONS.
 _PIECES = """
@@ -38,30 +37,12 @@ def copy(x: Tensor) -> Tensor:
 """
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Taken:
-    """What a tapped pass gave: what the module returns, the values asked for, strengths [3, B] by layer, the leaf."""
-
-    returned: Any
-    values: list[Any]
-    strengths: list[Any]
-    leaf: Any
-
-
-class Tapped:
-    """A module's forward with values from inside.
-
-    Args:
-        program: the straightened graph.
-        values: values of it to give back as they are.
-        strengths: layers to reduce where they stand: place, whether to clip at 0 first, whether channels are last.
-        leaf: place of the layer whose gradient is wanted: it is cut off from what is before it, so that gradients are
-            recorded for the tail of the network only.
-    """
+class ScriptTapped:
+    """A module's forward with values from inside. See `audit.runtimes._torch_program.Program.tapped`."""
 
     def __init__(
         self,
-        program: Program,
+        program: ScriptProgram,
         values: Sequence[Any] = (),
         strengths: Sequence[tuple[int, bool, bool]] = (),
         leaf: int | None = None,
@@ -94,15 +75,6 @@ class Tapped:
             strengths=inner[values:strengths],
             leaf=inner[-1] if self._grad else None,
         )
-
-
-@contextmanager
-def executing(*, grad: bool) -> Iterator[None]:
-    """The executor that keeps gradients, recording them only when they are wanted."""
-    import torch
-
-    with torch.jit.optimized_execution(should_optimize=False), torch.set_grad_enabled(grad):
-        yield
 
 
 @functools.cache

@@ -41,6 +41,8 @@ class Cells:
         self.group: NDArray[np.int64] = group[new]
         self.subject: NDArray[np.int64] = subject[new]
         self.groups = groups
+        self.of_item = np.empty(len(order), dtype=np.int64)  # [N], each item's cell
+        self.of_item[order] = np.cumsum(new) - 1
         starts = np.append(np.flatnonzero(new), len(order))
         self._by_cell: Any = csr_matrix((np.ones(len(order)), order, starts), shape=(len(starts) - 1, len(order)))
         self._group_starts = np.searchsorted(self.group, np.arange(self.groups))

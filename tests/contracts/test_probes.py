@@ -10,6 +10,7 @@ import pytest
 
 from audit.errors import ProbeError
 from audit.probes import LAYOUTS, Layout, ProbeOptions, read_probe
+from tests.support import layouts
 from tests.support.fixtures import fixture_of
 from tests.support.pictures import noise, write_probe
 
@@ -29,6 +30,11 @@ def _label_folders(folder: Path) -> None:
         noise(12, 10).save(folder / name)
 
 
+def _rename(folder: Path, below: str) -> None:
+    for at, path in enumerate(sorted((folder / below).iterdir())):
+        path.rename(path.with_name(f"face-{at}.jpg"))
+
+
 def _empty_label_folders(folder: Path) -> None:
     for path in folder.glob("*/*.png"):
         path.unlink()
@@ -42,6 +48,29 @@ FOLDERS = {
         ),
         spoil=lambda folder: (folder / "manifest.csv").write_text("path,gender\na.png\n"),
         pictures=("a.png", "b.png"),
+    ),
+    "utkface": Folder(
+        write=layouts.utkface,
+        spoil=lambda folder: _rename(folder, "UTKFace"),
+        pictures=(
+            "UTKFace/20_1_0_20170109000000000.jpg.chip.jpg",
+            "UTKFace/21_0_1_20170109000000001.jpg.chip.jpg",
+        ),
+    ),
+    "fairface": Folder(
+        write=layouts.fairface,
+        spoil=lambda folder: (folder / "fairface_label_val.csv").write_text("file,age\nval/1.jpg,20-29\n"),
+        pictures=("train/1.jpg", "val/1.jpg"),
+    ),
+    "celeba": Folder(
+        write=layouts.celeba,
+        spoil=lambda folder: (folder / "list_attr_celeba.txt").write_text("1\nMale Young\n000001.jpg 1\n"),
+        pictures=("img_align_celeba/000001.jpg", "img_align_celeba/000002.jpg"),
+    ),
+    "lfw": Folder(
+        write=layouts.lfw,
+        spoil=lambda folder: [path.unlink() for path in folder.glob("*_names.txt")],
+        pictures=("lfw/Ada_Person1/Ada_Person1_0001.jpg", "lfw/Ben_Person2/Ben_Person2_0001.jpg"),
     ),
     "folders": Folder(write=_label_folders, spoil=_empty_label_folders, pictures=("female/1.png", "male/2.png")),
 }
@@ -70,7 +99,18 @@ def made(name: str, tmp_path: Path) -> Folder:
 
 
 def test_it_matches_its_own_folder_and_no_other_layout_does(name: str, made: Folder, tmp_path: Path) -> None:
-    assert [other for other, layout in LAYOUTS.items() if layout.matches(tmp_path / "set")] == [name]
+    """But for `folders`, which takes any folder of folders and is asked last."""
+    assert {other for other, layout in LAYOUTS.items() if layout.matches(tmp_path / "set")} - {"folders"} == (
+        {name} - {"folders"}
+    )
+    assert LAYOUTS.get(name).matches(tmp_path / "set")
+
+
+def test_a_manifest_wins_over_every_layout(made: Folder, tmp_path: Path) -> None:
+    kept = [f"{path},{gender}" for path, gender in zip(made.pictures, ("female", "male"), strict=True)]
+    (tmp_path / "set" / "manifest.csv").write_text("\n".join(["path,label", *kept]))
+
+    assert read_probe(tmp_path / "set").groupings == (("label",),)
 
 
 def test_it_matches_no_empty_folder(layout: Layout, tmp_path: Path) -> None:
@@ -78,7 +118,7 @@ def test_it_matches_no_empty_folder(layout: Layout, tmp_path: Path) -> None:
 
 
 def test_it_reads_a_table_of_text_with_a_row_for_each_picture(layout: Layout, made: Folder, tmp_path: Path) -> None:
-    table = layout.read(tmp_path / "set")
+    table = layout.read(tmp_path / "set").table
     cells = [cell for column in table.columns for cell in table[column]]
 
     assert tuple(table["path"]) == made.pictures

@@ -26,7 +26,14 @@ def _torchscript(path: Path) -> None:
     torch.jit.trace(networks.Plain().eval(), torch.zeros(1, 3, 16, 16)).save(str(path))
 
 
-BUILDERS: dict[str, Callable[[Path], None]] = {"onnx": _onnx, "torchscript": _torchscript}
+def _exported(path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    networks = pytest.importorskip("tests.support.torch_networks")
+    torch.manual_seed(0)
+    networks.export(networks.Plain().eval(), path, size=16)
+
+
+BUILDERS: dict[str, Callable[[Path], None]] = {"onnx": _onnx, "torchscript": _torchscript, "exported": _exported}
 
 
 @pytest.fixture(params=RUNTIMES.names())

@@ -15,8 +15,8 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402 torch is an extra
 
 from audit.runtimes import REDUCTIONS, Request, open_model  # noqa: E402 as above
-from audit.runtimes._torchscript_graph import Program  # noqa: E402 as above
-from audit.runtimes._torchscript_speed import faster_order  # noqa: E402 as above
+from audit.runtimes._torch_speed import faster_order  # noqa: E402 as above
+from audit.runtimes._torchscript_graph import ScriptProgram  # noqa: E402 as above
 from tests.support import torch_networks as networks  # noqa: E402 as above
 
 pytestmark = pytest.mark.torch
@@ -46,7 +46,7 @@ class Strided(Viewed):
 
 def order(network: nn.Module, folder: Path) -> object:
     path = networks.save(networks.build(network), folder / "order.pt")
-    return faster_order(Program(torch.jit.load(str(path)).eval()), networks.noise(2))
+    return faster_order(ScriptProgram(torch.jit.load(str(path)).eval()), networks.noise(2))
 
 
 def test_channels_come_last_where_the_answers_stay(tmp_path: Path) -> None:

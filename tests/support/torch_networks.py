@@ -306,7 +306,10 @@ def scripted(network: nn.Module) -> torch.jit.ScriptModule:
 def save(
     network: nn.Module, path: Path, how: str = "scripted", *, size: int = 24, extra: dict[str, str] | None = None
 ) -> Path:
-    """Write `network` as a TorchScript file: "scripted", "traced" or "frozen" (scripted, then frozen)."""
+    """Write `network` as a TorchScript file: "scripted", "traced" or "frozen" (scripted, then frozen); or "exported" by
+    torch.export with a free batch."""
+    if how == "exported":
+        return export(network, path, size=size, extra=extra)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         if how == "traced":
@@ -318,6 +321,35 @@ def save(
             module = torch.jit.freeze(module)
         torch.jit.save(module, str(path), _extra_files=extra or {})
     return path
+
+
+def export(
+    network: nn.Module,
+    path: Path,
+    *,
+    size: int = 24,
+    batch: int | None = None,
+    keyword: str | None = None,
+    extra: dict[str, str] | None = None,
+) -> Path:
+    """Write `network` as a torch.export file, with a fixed batch if one is named; `keyword` names the picture."""
+    example = torch.zeros(batch or 2, 3, size, size, dtype=next(network.parameters()).dtype)
+    free = {0: torch.export.Dim("batch", min=1, max=1024)} if batch is None else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(
+            network,
+            () if keyword else (example,),
+            {keyword: example} if keyword else None,
+            dynamic_shapes=({keyword: free} if keyword else (free,)),
+        )
+        torch.export.save(program, str(path), extra_files=extra or {})
+    return path
+
+
+def suffix(how: str) -> str:
+    """Of the files that `save` writes this way."""
+    return ".pt2" if how == "exported" else ".pt"
 
 
 def noise(batch: int, size: int = 24, seed: int = 1) -> Tensor:

@@ -1,4 +1,4 @@
-"""Activations, outputs and gradients of TorchScript files, against the eager network and torch's own autograd."""
+"""Activations, outputs and gradients of torch's files, against the eager network and torch's own autograd."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support import torch_networks as networks  # noqa: E402 as above
 
 pytestmark = pytest.mark.torch
 
-HOW = ("scripted", "traced", "frozen")
+HOW = ("scripted", "traced", "frozen", "exported")
 NETWORKS = {
     "plain": networks.Plain,
     "residual": networks.Residual,
@@ -39,7 +39,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def opened(network: torch.nn.Module, folder: Path, how: str = "scripted", size: int = 24) -> Model:
-    model = open_model(networks.save(network, folder / f"{how}.pt", how))
+    model = open_model(networks.save(network, folder / f"{how}{networks.suffix(how)}", how))
     model.describe((1, 3, size, size))
     return model
 
@@ -163,7 +163,7 @@ def test_a_convolution_that_no_non_linearity_follows_is_a_layer(tmp_path: Path) 
     np.testing.assert_allclose(captured.strengths["classes", "mean"], reduced(seen[0])["mean"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("how", ["scripted", "traced"])
+@pytest.mark.parametrize("how", ["scripted", "traced", "exported"])
 def test_layers_are_named_by_the_path_of_their_module(how: str, tmp_path: Path) -> None:
     model = opened(networks.build(networks.Residual()), tmp_path, how)
     assert [layer.name for layer in model.describe((1, 3, 24, 24)).layers] == [

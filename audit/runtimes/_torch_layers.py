@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.runtimes._layers import UniqueNames
-from audit.runtimes._torchscript_graph import Program, operator, scope, walk
+from audit.runtimes._torch_program import Program, operator, walk
 
 # Our kind by TorchScript's operator, without the underscore of its in-place form.
 NONLINEAR = {
@@ -101,8 +101,8 @@ class Names:
     """
 
     def __init__(self, program: Program, places: list[int]) -> None:
-        self._module, self._nodes = program.module, program.nodes
-        self._scopes = [scope(program.module, node) for node in program.nodes]
+        self._program, self._nodes = program, program.nodes
+        self._scopes = [program.scope(node) for node in program.nodes]
         inner = {path[:length] for path in self._scopes for length in range(len(path))}
         counts = Counter(self._scopes[place] for place in places)
         self._shared = inner | {path for path, count in counts.items() if count > 1} | {()}
@@ -117,7 +117,7 @@ class Names:
         return self._unique(".".join((*path, f"{word}_{before}" if before else word)))
 
     def inside(self, node: Any) -> str:
-        return self._unique(".".join((*scope(self._module, node), operator(node))))
+        return self._unique(".".join((*self._program.scope(node), operator(node))))
 
 
 def _hidden(node: Any) -> Iterator[Any]:

@@ -1,45 +1,21 @@
-"""What a TorchScript file wants to be fed: which argument is the picture, its type, and what is known of its shape."""
-
-# ruff: noqa: SLF001  torch has no public way to read or extend a graph
+"""What a network of torch wants to be fed: its type, and what is known of the picture's shape."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from audit.errors import ModelError
 from audit.runtimes import TensorSpec
-from audit.runtimes._torchscript_graph import Program, operator
-from audit.runtimes._torchscript_layers import CONVOLUTIONS
-from audit.runtimes._torchscript_safety import EXPORT, Contents
+from audit.runtimes._torch_layers import CONVOLUTIONS
+from audit.runtimes._torch_program import Program, operator
 
 _ELEMENTWISE = {"add", "sub", "mul", "div", "pad", "constant_pad_nd", "to", "float", "contiguous", "clamp"}
-
-
-def check_arguments(module: Any, path: Path) -> None:
-    """Raises ModelError unless `forward` takes one tensor, and anything else has a default."""
-    import torch
-
-    if not module._c._has_method("forward"):
-        raise ModelError("the TorchScript file has no forward method", where=path, hint=EXPORT)
-    arguments = module._c._get_method("forward").schema.arguments[1:]
-    required = [argument for argument in arguments if not argument.has_default_value()]
-    odd = [a for a in (required or arguments)[:1] if not isinstance(a.type, torch._C.TensorType)]
-    if len(required) > 1 or odd or not arguments:
-        raise ModelError(
-            "the model needs inputs that can't be given",
-            value=", ".join(f"{a.name}: {a.type.annotation_str}" for a in required or arguments) or "no input",
-            allowed="one image, a tensor [batch, channels, height, width]",
-            where=path,
-            hint="Wrap the network in a module whose forward takes the image alone, and export that",
-        )
 
 
 def computing_type(program: Program) -> Any:
     """The floating type of the first weight, torch.float32 where there is none."""
     import torch
 
-    for value in (*program.module.parameters(), *program.module.buffers()):
+    for value in program.weights():
         if value.is_floating_point():
             return value.dtype
     for node in program.nodes:  # a frozen file keeps its weights as constants
@@ -49,16 +25,17 @@ def computing_type(program: Program) -> Any:
     return torch.float32
 
 
-def image_input(program: Program, kind: Any, contents: Contents) -> TensorSpec:
-    """The image input. Its size stands in the file where torch.jit.trace has kept the example; the batch is free."""
-    import torch
-
+def image_input(program: Program, kind: Any, example: tuple[int | None, ...] = ()) -> TensorSpec:
+    """The image input. Its size is that of the `example` which the file has kept, if it has; the batch is free."""
     shape: tuple[int | None, ...] = (None, _channels(program), None, None)
-    traced = contents.traced[0] if contents.traced else ()
-    if len(traced) == 4:
-        shape = (None, *traced[1:])
-    argument = program.module._c._get_method("forward").schema.arguments[1]
-    return TensorSpec(name=argument.name, shape=shape, dtype="float16" if kind == torch.float16 else "float32")
+    if len(example) == 4:
+        shape = (None, *example[1:])
+    return TensorSpec(name=program.argument, shape=shape, dtype=_fed(kind))
+
+
+def _fed(kind: Any) -> str:
+    """The type that pictures are made in for a network that computes in this one."""
+    return {"torch.float16": "float16", "torch.uint8": "uint8"}.get(str(kind), "float32")
 
 
 def fixed_batches(program: Program) -> list[int]:

@@ -7,14 +7,16 @@ import sys
 from typing import Any
 
 from audit.errors import MissingExtra
-from audit.runtimes._torchscript_describe import GUARD_TOLERANCE, difference, untouched
-from audit.runtimes._torchscript_graph import Program
+from audit.runtimes._torch_describe import GUARD_TOLERANCE, difference, untouched
+from audit.runtimes._torch_program import Program
 
 _WAITING = "OMP_WAIT_POLICY"
 
 
-def load_torch() -> Any:
-    """torch, loaded so that its threads sleep while they wait for each other. Raises MissingExtra.
+def load_torch(purpose: str) -> Any:
+    """torch, loaded so that its threads sleep while they wait for each other.
+
+    Raises MissingExtra, which says what needs it: `purpose`.
 
     Left to themselves they spin. Beside the threads that decode pictures, or on a machine that does other work too,
     that burns twice the time of the model itself. The variable is read once, when the library loads: one that is
@@ -26,7 +28,7 @@ def load_torch() -> Any:
     try:
         import torch
     except ImportError:
-        raise MissingExtra("torch", "torch", "A TorchScript file") from None
+        raise MissingExtra("torch", "torch", purpose) from None
     finally:
         if ours:
             del os.environ[_WAITING]
@@ -41,19 +43,19 @@ def faster_order(program: Program, images: Any) -> Any:
     """
     import torch
 
-    plain, last, module = torch.contiguous_format, torch.channels_last, program.module
-    module.to(memory_format=plain)
+    plain, last = torch.contiguous_format, torch.channels_last
+    program.arrange(plain)
     if images.dim() != 4 or images.device.type != "cpu":
         return plain
     expected = untouched(program, images)
-    module.to(memory_format=last)
+    program.arrange(last)
     try:
         answers = untouched(program, images.contiguous(memory_format=last))
     except RuntimeError:
         answers = {}
     if answers.keys() == expected.keys() and all(_same(answers[name], value) for name, value in expected.items()):
         return last
-    module.to(memory_format=plain)
+    program.arrange(plain)
     return plain
 
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Description, Head, Layer, TensorSpec
 from audit.runtimes._layers import in_order, odd, shape_of
-from audit.runtimes._torchscript_graph import Program, operator, tensors
-from audit.runtimes._torchscript_heads import Tail, find_tail, matrices
-from audit.runtimes._torchscript_layers import Found, find_layers, found_at
-from audit.runtimes._torchscript_taps import Tapped, executing
+from audit.runtimes._torch_heads import Tail, find_tail, matrices
+from audit.runtimes._torch_layers import Found, find_layers, found_at
+from audit.runtimes._torch_program import Program, operator, tensors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,8 +74,7 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
 
 def untouched(program: Program, images: Any) -> dict[str, Any]:
     """The outputs of the module as it stands in the file, by name."""
-    with executing(grad=False):
-        return tensors(program.module(images))
+    return tensors(program(images))
 
 
 def difference(bare: NDArray[np.float32], tapped: NDArray[np.float32]) -> float:
@@ -125,7 +123,7 @@ def _trial(
     wanted = [program.nodes[layer.place].outputsAt(0) for layer in reach]
     parts = [(name, value) for name, tail in tails.items() for value in (tail.logits, *tail.values)]
     try:
-        values = Tapped(program, values=[*wanted, *(value for _, value in parts)])(images).values
+        values = program.tapped(values=[*wanted, *(value for _, value in parts)])(images).values
     except RuntimeError as error:
         return reason_of(error), {}
     heads: dict[str, list[Any]] = {name: [] for name in tails}
@@ -195,7 +193,7 @@ def _test_taps(program: Program, batches: list[Any], can: list[Found]) -> str | 
     Private API may change under us, and this is where it would show.
     """
     try:
-        tapped = Tapped(program, strengths=[reducible(layer) for layer in can])
+        tapped = program.tapped(strengths=[reducible(layer) for layer in can])
         changes = [_changed(untouched(program, images), tensors(tapped(images).returned)) for images in batches]
     except RuntimeError as error:
         return reason_of(error)
@@ -208,7 +206,7 @@ def _test_gradients(program: Program, batches: list[Any], leaf: Found, tails: Ma
 
     gradients = []
     try:
-        tapped = Tapped(program, values=[tail.logits for tail in tails.values()], leaf=leaf.place)
+        tapped = program.tapped(values=[tail.logits for tail in tails.values()], leaf=leaf.place)
         for images in batches:
             taken = tapped(images)
             reached = [value.float().sum() for value in taken.values if value.requires_grad]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from audit.runtimes._torchscript_graph import Program, operator
+from audit.runtimes._torch_program import Program, operator
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,0 +1,61 @@
+"""The zip that torch's files are: looked at before anything in it is used."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from audit.errors import ModelError, UnsafeModel
+
+
+def check_archive(path: Path, *, kind: str, export: str) -> list[str]:
+    """The members of the archive's one folder, without the folder's name.
+
+    Args:
+        path: the file.
+        kind: what it should be, "TorchScript".
+        export: how to write such a file, for the hint.
+
+    Raises:
+        UnsafeModel: a pickle, a zip bomb, members that leave the archive.
+        ModelError: no archive at all, or a broken one.
+    """
+    with path.open("rb") as file:
+        head = file.read(2)
+    if not _is_zip(path):
+        if head[:1] == b"\x80":
+            raise checkpoint(path, kind=kind, export=export)
+        broken = head == b"PK"
+        what = f"the {kind} file is broken or cut short" if broken else f"this is not a {kind} file"
+        raise ModelError(what, where=path, hint=export)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        raise ModelError(f"the {kind} file is broken or cut short", where=path, hint=export) from error
+    names = [member.filename for member in members]
+    tops = {PurePosixPath(name).parts[:1] for name in names}
+    outside = [n for n in names if n.startswith(("/", "\\")) or ".." in PurePosixPath(n.replace("\\", "/")).parts]
+    if outside or len(set(names)) != len(names):
+        reason = "a member outside the archive" if outside else "two members of one name"
+        raise UnsafeModel(f"the archive has {reason}", value=next(iter(outside), None), where=path)
+    if len(tops) != 1:
+        raise UnsafeModel("the archive has members outside its one folder", value=len(tops), where=path, hint=export)
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > 10 * path.stat().st_size + 2**28:
+        raise UnsafeModel("the archive unpacks to far more than its size", value=f"{unpacked} bytes", where=path)
+    return [name.partition("/")[2] for name in names]
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # its very last bytes are broken
+        return False
+
+
+def checkpoint(path: Path, *, kind: str, export: str) -> UnsafeModel:
+    """What to say of a file that only holds weights, or any other pickle."""
+    return UnsafeModel(
+        f"this is a pickle or a checkpoint, not {kind}; opening it could run any code", where=path, hint=export
+    )

@@ -1,0 +1,260 @@
+"""A network of torch behind the contract of a model: described, tapped, run, guarded."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import MachineError, ModelError, UsageError, nearest
+from audit.runtimes import REDUCTIONS, Capture, Description, Request, TensorSpec
+from audit.runtimes._batching import pieces
+from audit.runtimes._torch_capture import channels_first, gradient_of, joined, rows
+from audit.runtimes._torch_describe import (
+    GUARD_TOLERANCE,
+    Seen,
+    difference,
+    look_inside,
+    reason_of,
+    reducible,
+    untouched,
+)
+from audit.runtimes._torch_input import computing_type, fixed_batches, image_input
+from audit.runtimes._torch_layers import Found
+from audit.runtimes._torch_program import Program, Tapped, tensors
+from audit.runtimes._torch_speed import faster_order
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class TorchModel:
+    """A network of torch, opened. See `audit.runtimes.Model`.
+
+    Args:
+        path: the file.
+        program: what was found in it.
+        format: of the file, "torchscript".
+        device: "cpu" or "cuda".
+        metadata: what the file says about itself.
+        example: shape of the picture that it was exported with, None where it is free, () where the file has kept none.
+        wanted: the type of the picture where the file says it, None: that of the weights.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        program: Program,
+        *,
+        format: str,  # noqa: A002  the contract's word
+        device: str,
+        metadata: Mapping[str, str],
+        example: tuple[int | None, ...] = (),
+        wanted: Any = None,
+    ) -> None:
+        self.path, self.format, self.device = path, format, device
+        self.files: tuple[Path, ...] = (path,)
+        self.provider = f"torch {device}"
+        self.metadata = metadata
+        self.batch: int | None = None
+        self.guard: float | None = None
+        self.notes: tuple[str, ...] = ()
+        self._program: Program | None = program
+        self._type = wanted if wanted is not None else computing_type(program)
+        self._example = example
+        self.inputs: tuple[TensorSpec, ...] = (image_input(program, self._type, example),)
+        self.outputs = tuple(TensorSpec(name=n, shape=(None, None), dtype="float32") for n in program.outputs)
+        self._request: Request | None = None
+        self._seen: Seen | None = None
+        self._tapped: Tapped | None = None
+        self._apart = self._last = False
+        self._order: Any = None
+
+    def describe(self, shape: tuple[int, int, int, int]) -> Description:
+        with self._running(shape[1:]):
+            images = self._trial_images(shape)
+            self._order = faster_order(self._opened(), images)
+            images = self._ordered(images)
+            self._seen = look_inside(self._opened(), images, self.inputs, fixed=self.batch is not None)
+        self.outputs = self._seen.description.outputs
+        return self._seen.description
+
+    def prepare(self, request: Request) -> None:
+        seen, program = self._described(), self._opened()
+        self._request, self._tapped, self._apart, self.guard, self.notes = request, None, False, None, ()
+        names = [spec.name for spec in self.outputs]
+        if request.output not in names:
+            raise UsageError(
+                "the model has no such output", value=request.output, allowed=names, hint=nearest(request.output, names)
+            )
+        for name, reductions in request.reductions.items():
+            for unknown in set(reductions) - set(REDUCTIONS):
+                raise ModelError(f"unknown reduction of the layer {name!r}", value=unknown, allowed=REDUCTIONS)
+        strengths = [reducible(self._layer(name)) for name in request.reductions]
+        layer = None if request.cam_layer is None else self._layer(request.cam_layer, spatial=True)
+        self._last = layer is not None and layer.last
+        if request.gradients:
+            if layer is None or seen.description.gradients is not None:
+                raise ModelError(seen.description.gradients or "gradients need a layer to map", where=self.path)
+            logits = seen.tails[request.output].logits
+            self._tapped = program.tapped(values=[logits], strengths=strengths, leaf=layer.place)
+        elif layer is not None:
+            self._tapped = program.tapped(values=[program.nodes[layer.place].outputsAt(0)], strengths=strengths)
+        elif strengths:
+            self._tapped = program.tapped(strengths=strengths)
+
+    def run(self, images: NDArray[Any]) -> Capture:
+        with self._running(images.shape[1:]):
+            return joined([self._pass(piece, real) for piece, real in pieces(images, self.batch)])
+
+    def close(self) -> None:
+        self._program = self._seen = self._tapped = self._request = None
+
+    def _pass(self, images: NDArray[Any], real: int) -> Capture:
+        """One forward pass over a piece of which the first `real` images count."""
+        request, fed = self._request, self._fed(images)
+        if request is None:
+            raise ModelError("the model has not been prepared for a run", where=self.path)
+        if self._tapped is None:
+            return Capture(outputs=rows(untouched(self._opened(), fed)[request.output], real), strengths={})
+        taken = self._tapped(fed)
+        mapped = taken.leaf if request.gradients else next(iter(taken.values), None)
+        return Capture(
+            outputs=self._guarded(request.output, fed, tensors(taken.returned), real),
+            strengths={
+                (layer, name): stacked[REDUCTIONS.index(name), :real].detach().double().cpu().numpy()
+                for (layer, names), stacked in zip(request.reductions.items(), taken.strengths, strict=True)
+                for name in names
+            },
+            activation=None if mapped is None else channels_first(mapped[:real], last=self._last),
+            gradient=gradient_of(taken.values[0], taken.leaf, real, last=self._last) if request.gradients else None,
+        )
+
+    def _guarded(self, output: str, images: Any, returned: Mapping[str, Any], real: int) -> NDArray[np.float32]:
+        """The outputs; those of the untouched module where looking inside changed them on the first batch."""
+        outputs = rows(returned[output], real)
+        if self.guard is not None and not self._apart:
+            return outputs
+        bare = rows(untouched(self._opened(), images)[output], real)
+        if self.guard is None:
+            self.guard = difference(bare, outputs)
+            self._apart = not self.guard <= GUARD_TOLERANCE
+        if self._apart and not self.notes:
+            note = (
+                f"Looking inside changed the model's outputs (by up to {self.guard:.1e}, relative, in the first "
+                "batch), so the outputs come from the untouched model in a pass of their own, and the activations are "
+                "those of the model as it computes when looked into."
+            )
+            self.notes = (note,)
+        return bare if self._apart else outputs
+
+    def _trial_images(self, shape: tuple[int, int, int, int]) -> Any:
+        """Noise in a batch that the model takes: of two pictures where it takes any. Notes a fixed batch size."""
+        import torch
+
+        program = self._opened()
+        taken, refusals = {}, {}
+        for batch in (2, 1, *fixed_batches(program), *(n for n in self._example[:1] if n)):
+            noise = torch.randn((batch, *shape[1:]), generator=torch.Generator().manual_seed(0))
+            images = noise.to(device=self.device, dtype=self._type)
+            try:
+                returned = untouched(program, images)
+            except RuntimeError as error:
+                check_memory(error)
+                refusals[batch] = reason_of(error)
+                continue
+            if not returned:
+                raise ModelError("the model has no output that is a tensor", where=self.path)
+            if batch == 1 or all(value.shape[:1] == (batch,) for value in returned.values()):
+                taken[batch] = images
+            if {1, 2} <= taken.keys():
+                break
+        if not taken:
+            size = "x".join(str(n) for n in shape[1:])
+            raise ModelError(
+                f"the model does not take pictures of this shape: {refusals[1]}", value=size, where=self.path
+            )
+        self.batch = None if {1, 2} <= taken.keys() else min(taken)
+        return taken[self.batch or 2]
+
+    def _fed(self, images: NDArray[Any]) -> Any:
+        """Pictures as the module wants them; whole numbers stay whole numbers."""
+        import numpy as np
+        import torch
+
+        tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+        return self._ordered(tensor.to(self._type) if tensor.is_floating_point() else tensor)
+
+    def _ordered(self, images: Any) -> Any:
+        """Pictures in the order of axes in memory that `describe` has settled on."""
+        return images if self._order is None else images.contiguous(memory_format=self._order)
+
+    def _layer(self, name: str, *, spatial: bool = False) -> Found:
+        """A layer that can be tapped; ModelError otherwise."""
+        layers = {layer.name: layer for layer in self._described().description.layers}
+        if name not in layers:
+            hint = nearest(name, layers)
+            raise ModelError("the model has no such layer", value=name, allowed=layers, where=self.path, hint=hint)
+        layer = layers[name]
+        reason = layer.reason or ("its value is a vector, not a map" if spatial and not layer.spatial else None)
+        if reason is not None:
+            raise ModelError(f"the layer {name!r} can't be looked at: {reason}", where=self.path)
+        return self._described().found[name]
+
+    def _described(self) -> Seen:
+        if self._seen is None:
+            raise ModelError("describe the model for an input size before asking for its layers", where=self.path)
+        return self._seen
+
+    def _opened(self) -> Program:
+        if self._program is None:
+            raise ModelError("the model has been closed", where=self.path)
+        return self._program
+
+    @contextlib.contextmanager
+    def _running(self, shape: Sequence[int]) -> Iterator[None]:
+        """Turns torch's errors into ours, and keeps what the model prints off the terminal."""
+        try:
+            with silence() if self._opened().chatty else contextlib.nullcontext():
+                yield
+        except RuntimeError as error:
+            check_memory(error)
+            size = "x".join(str(n) for n in shape)
+            raise ModelError(
+                f"the model failed on pictures of this shape: {reason_of(error)}", value=size, where=self.path
+            ) from error
+
+
+def device_of(name: str) -> str:
+    import torch
+
+    allowed = ("auto", "cpu", "cuda")
+    if name not in allowed:
+        raise UsageError("unknown device", value=name, allowed=allowed, where="--device")
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise UsageError("torch finds no CUDA device here", value=name, allowed=("auto", "cpu"), where="--device")
+    return "cuda" if there and name != "cpu" else "cpu"
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """TorchScript's deprecation is no news to the user, and what a model prints is not for the terminal."""
+    off = logging.root.manager.disable
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)  # torch logs a whole traceback before it raises
+        try:
+            yield
+        finally:
+            logging.disable(off)
+
+
+def check_memory(error: RuntimeError) -> None:
+    if "can't allocate memory" in str(error) or "out of memory" in str(error):
+        raise MachineError("not enough memory for a batch", hint="Try a smaller --batch-size") from error

@@ -1,0 +1,81 @@
+"""torch.export files (.pt2): rates, activations, CAM, and Grad-CAM by torch's own autograd."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from audit.errors import AuditError, ModelError
+from audit.runtimes import RUNTIMES, Model
+from audit.runtimes._exported_graph import ExportedGraph
+from audit.runtimes._exported_safety import EXPORT, check_file, weights_only
+from audit.runtimes._torch_describe import reason_of
+from audit.runtimes._torch_model import TorchModel, check_memory, device_of, silence
+from audit.runtimes._torch_speed import load_torch
+
+_WRAP = "Wrap the network in a module whose forward takes the image alone, and export that"
+
+
+class ExportedRuntime:
+    """The torch.export format."""
+
+    suffixes: tuple[str, ...] = (".pt2",)
+
+    def open(self, path: Path, *, device: str, threads: int | None) -> Model:
+        torch = load_torch("A torch.export file")
+        place = device_of(device)
+        metadata = check_file(path)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        try:
+            with silence(), weights_only():
+                program = _placed(torch.export.load(str(path)), place)
+                module = program.module(check_guards=False)
+                image, keyword = _image(program, module, path)
+                for weight in module.parameters():
+                    weight.requires_grad_(requires_grad=False)
+                seen = image.meta["val"]
+                return TorchModel(
+                    path,
+                    ExportedGraph(module, image, keyword=keyword),
+                    format="torch.export",
+                    device=place,
+                    metadata=metadata,
+                    example=tuple(n if isinstance(n, int) else None for n in seen.shape),
+                    wanted=seen.dtype,
+                )
+        except AuditError:
+            raise
+        except Exception as error:  # a broken file surfaces as almost anything
+            if isinstance(error, RuntimeError):
+                check_memory(error)
+            raise ModelError(f"torch can't load the file: {reason_of(error)}", where=path, hint=EXPORT) from error
+
+
+RUNTIMES.add("exported", ExportedRuntime())
+
+
+def _placed(program: Any, device: str) -> Any:
+    """The program on the device it is to run on: an exported one has its own written into it."""
+    from torch.export.passes import move_to_device_pass
+
+    held = {tensor.device.type for tensor in program.state_dict.values()}
+    return program if held <= {device} else move_to_device_pass(program, device)
+
+
+def _image(program: Any, module: Any, path: Path) -> tuple[Any, bool]:
+    """The one tensor that the network wants, and whether it is given by name."""
+    import torch
+
+    asked = [node for node in module.graph.nodes if node.op == "placeholder"]
+    tensors = [node for node in asked if isinstance(node.meta.get("val"), torch.Tensor)]
+    if len(asked) != 1 or len(tensors) != 1 or tensors[0].meta["val"].dim() != 4:
+        shapes = ", ".join(f"{node.target}: {tuple(getattr(node.meta.get('val'), 'shape', ()))}" for node in asked)
+        raise ModelError(
+            "the model needs inputs that can't be given",
+            value=shapes or "no input",
+            allowed="one image, a tensor [batch, channels, height, width]",
+            where=path,
+            hint=_WRAP,
+        )
+    return tensors[0], len(program.call_spec.in_spec.children()[1].children()) == 1

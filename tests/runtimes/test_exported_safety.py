@@ -1,0 +1,249 @@
+"""torch.export files that would run code, or that are broken: refused before torch opens them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import random
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from audit.errors import ExitStatus, ModelError, UnsafeModel  # noqa: E402 torch is an extra
+from audit.runtimes import open_model  # noqa: E402 as above
+from audit.runtimes._exported_safety import check_file  # noqa: E402 as above
+from tests.support import torch_networks as networks  # noqa: E402 as above
+
+pytestmark = pytest.mark.torch
+
+Members = dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return networks.export(networks.build(networks.Residual()), tmp_path_factory.mktemp("honest") / "net.pt2")
+
+
+class Harm:
+    """What unpickling this does: it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.path}",)
+
+
+def rewritten(source: Path, target: Path, change: Callable[[Members], None]) -> Path:
+    """A copy of the archive with its members changed."""
+    with zipfile.ZipFile(source) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return target
+
+
+def member(members: Members, ending: str) -> str:
+    (name,) = [name for name in members if name.endswith(ending)]
+    return name
+
+
+def edit(members: Members, ending: str, change: Callable[[Any], None]) -> None:
+    name = member(members, ending)
+    content = json.loads(members[name])
+    change(content)
+    members[name] = json.dumps(content).encode()
+
+
+def pickled(value: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def harms(mark: Path) -> dict[str, Callable[[Members], None]]:
+    """Ways to run code, each of which makes the file `mark`."""
+    expression = f"__import__('os').system('touch {mark}')"
+
+    def sample_inputs(members: Members) -> None:
+        members[member(members, "sample_inputs/model.pt")] = pickled(Harm(mark))
+
+    def weight(members: Members) -> None:
+        def change(config: Any) -> None:
+            next(iter(config["config"].values()))["use_pickle"] = True
+
+        edit(members, "model_weights_config.json", change)
+        members[member(members, "weights/weight_0")] = pickled(Harm(mark))
+
+    def constant(members: Members) -> None:
+        entry = {"path_name": "opaque_obj_0", "is_param": False, "use_pickle": True, "tensor_meta": None}
+        edit(members, "model_constants_config.json", lambda config: config["config"].update(c=entry))
+        folder = member(members, "archive_version").partition("/")[0]
+        members[f"{folder}/data/constants/opaque_obj_0"] = pickled(Harm(mark))
+
+    def size(members: Members) -> None:
+        name = member(members, "models/model.json")
+        text = members[name].decode()
+        assert '"expr_str": "' in text
+        old = text.split('"expr_str": "', 1)[1].split('"', 1)[0]
+        members[name] = text.replace(json.dumps(old), json.dumps(expression)).encode()
+
+    def legacy_weights(members: Members) -> None:
+        folder = member(members, "archive_version").partition("/")[0]
+        members[f"{folder}/data/weights/model.pt"] = pickled({"x": Harm(mark)})
+
+    def compiled(members: Members) -> None:
+        folder = member(members, "archive_version").partition("/")[0]
+        members[f"{folder}/data/aotinductor/model/x.so"] = b"\x7fELF"
+
+    def stranger(members: Members) -> None:
+        name = member(members, "models/model.json")
+        members[name] = members[name].replace(b"torch.ops.aten.relu_.default", b"torch.ops.evil.relu.default")
+
+    def reader(members: Members) -> None:
+        name = member(members, "models/model.json")
+        members[name] = members[name].replace(b"torch.ops.aten.relu_.default", b"torch.ops.aten.from_file.default")
+
+    def elsewhere(members: Members) -> None:
+        name = member(members, "models/model.json")
+        members[name] = members[name].replace(b"torch.ops.aten.relu_.default", b"torch.os.system")
+
+    def huge(members: Members) -> None:
+        def change(config: Any) -> None:
+            next(iter(config["config"].values()))["tensor_meta"]["sizes"] = [{"as_int": 10**15}]
+
+        edit(members, "model_weights_config.json", change)
+
+    return {
+        "pickled example": sample_inputs,
+        "pickled weight": weight,
+        "pickled constant": constant,
+        "expression as a size": size,
+        "old pickled weights": legacy_weights,
+        "compiled code": compiled,
+        "unknown library": stranger,
+        "operator that reads files": reader,
+        "function outside of the operators": elsewhere,
+        "weight larger than memory": huge,
+    }
+
+
+def refusal(path: Path) -> str | None:
+    """What is said of a broken file, in one line; None where it can be used after all."""
+    try:
+        open_model(path).describe((1, 3, 24, 24))
+    except ModelError as error:
+        said = str(error)
+        if "\n" in said or error.status is not ExitStatus.UNUSABLE:
+            pytest.fail(f"not one line of status 4: {said}")
+        return said
+    return None
+
+
+@pytest.mark.parametrize("name", harms(Path()))
+def test_what_could_do_harm_is_refused_and_never_runs(name: str, honest: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "harm_was_done"
+    path = rewritten(honest, tmp_path / "hostile.pt2", harms(mark)[name])
+    with pytest.raises(UnsafeModel) as caught:
+        open_model(path)
+
+    assert caught.value.status is ExitStatus.UNUSABLE
+    assert "\n" not in str(caught.value)
+    assert not mark.exists()
+
+
+def test_the_planted_expression_would_run_without_the_check(honest: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "harm_was_done"
+    path = rewritten(honest, tmp_path / "hostile.pt2", harms(mark)["expression as a size"])
+    with contextlib.suppress(Exception):  # it has run by then
+        torch.export.load(str(path))
+
+    assert mark.exists()
+
+
+def test_an_honest_file_that_was_packed_again_is_let_through(honest: Path, tmp_path: Path) -> None:
+    path = rewritten(honest, tmp_path / "again.pt2", lambda members: None)
+
+    assert open_model(path).describe((1, 3, 24, 24)).layers
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["Symbol('s77', positive=True, integer=True)", "2*s0 + 1", "Add(Symbol('s0'), Integer(3))", "s0//2", "Pow(s0, 2)"],
+)
+def test_sizes_that_networks_have_are_let_through(expression: str) -> None:
+    from audit.runtimes._exported_safety import _is_size
+
+    assert _is_size(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "open('x')",
+        "().__class__",
+        "exec('s0')",
+        "lambda: 1",
+        "[1][0]",
+        "9**9**9",
+        "Pow(9, Pow(9, 9))",
+        "S('s0')",
+        "(" * 5000,
+    ],
+)
+def test_expressions_that_are_no_sizes_are_not(expression: str) -> None:
+    from audit.runtimes._exported_safety import _is_size
+
+    assert not _is_size(expression)
+
+
+def test_two_hundred_broken_files_end_in_one_line_each(honest: Path, tmp_path: Path) -> None:
+    rng = random.Random(7)
+    whole = honest.read_bytes()
+    path = tmp_path / "fuzzed.pt2"
+    refused = 0
+    for trial in range(200):
+        content = bytearray(whole)
+        if trial % 4 == 0:
+            del content[rng.randrange(len(content)) :]
+        for _ in range(rng.choice((1, 4, 30))):
+            if content:
+                content[rng.randrange(len(content))] = rng.randrange(256)
+        path = tmp_path / f"fuzzed{trial}.pt2"
+        path.write_bytes(bytes(content))
+        refused += refusal(path) is not None
+        path.unlink()
+
+    assert refused > 100  # most of the rest have another weight, and are honest files
+
+
+def test_swapped_members_end_in_one_line(honest: Path, tmp_path: Path) -> None:
+    rng = random.Random(3)
+    for trial in range(20):
+
+        def swap(members: Members) -> None:
+            first, second = rng.sample(sorted(members), 2)
+            members[first], members[second] = members[second], members[first]
+
+        path = rewritten(honest, tmp_path / f"swapped{trial}.pt2", swap)
+        refusal(path)
+
+
+def test_a_zip_bomb_is_refused(honest: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bomb.pt2"
+    shutil.copy(honest, path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("net/data/weights/zeros", bytes(2**29))
+
+    with pytest.raises(UnsafeModel, match="unpacks to far more"):
+        check_file(path)
