@@ -8,31 +8,10 @@ from typing import Any
 from audit.result import Measurement
 from reports import _numbers as numbers
 from reports._document import Bullets, Cell, Column, Facts, Section, Table, Text
+from reports._how_to_read import statistics
 from reports._reading import Reading
 from reports._tested import flat
 from reports._wording import attribute_title, parameters_text, shown
-
-_STATISTICS = {
-    "The unit is the subject": (
-        "Several pictures of one person are not independent. All intervals rest on the spread between subjects "
-        "(delete-one-subject jackknife), so that showing every picture twice changes nothing. Without a subject column "
-        "every picture counts as its own subject."
-    ),
-    "One group": (
-        "A rate has a Wilson interval at the effective number of subjects; a mean has a t interval whose variance is "
-        "held up by that of the other groups, because skewed values in small groups look too certain."
-    ),
-    "Between groups": (
-        "The gap between the largest and the smallest of several noisy numbers is never zero. The lower end of a "
-        "difference comes from all pairs of groups with simultaneous limits (studentized range), the upper end from "
-        "the widest pair; ratios are treated the same way on logarithms. A difference is called clear when its "
-        "interval lies above zero."
-    ),
-    "What is not adjusted": (
-        "Intervals hold for one comparison each. They are not adjusted over all the measures of this report: among "
-        "many, a few will look clear by chance."
-    ),
-}
 
 
 def policy(reading: Reading, verdict: Mapping[str, Any] | None) -> Section | None:
@@ -120,16 +99,12 @@ def method(reading: Reading) -> Section:
     for measurement in reading.result.measurements:
         by_name.setdefault(measurement.measure, measurement)
     measures = [_measure(m, f"method-{place}") for place, m in enumerate(by_name.values(), 1)]
-    paragraphs = [
-        Section(id=f"statistics-{place}", title=title, blocks=(Text(text),))
-        for place, (title, text) in enumerate(_STATISTICS.items(), 1)
-    ]
     return Section(
         id="method",
         title="Method",
         sections=(
             Section(id="measures", title="Measures", sections=tuple(measures)),
-            Section(id="statistics", title="Statistics", sections=tuple(paragraphs)),
+            statistics(reading),
         ),
     )
 

@@ -65,8 +65,11 @@ class Named:
     alt: str
 
 
-def dots(named: Named, rows: Sequence[Dot], *, percent: bool, overall: float | None, unit: str) -> str:
-    """Values with intervals, one line each; hollow and gray where only indicative; dashed: all images together."""
+def dots(
+    named: Named, rows: Sequence[Dot], *, percent: bool, overall: float | None, unit: str, mark: str = "all"
+) -> str:
+    """Values with intervals, one line each; hollow and gray where only indicative; dashed: all images together, or
+    what `mark` says."""
     left = min(136.0, 14 + 5.0 * max(len(_short(r.label)) for r in rows))
     right, top, bottom, step = 46.0, 16.0, 30.0, 14.0
     height = top + bottom + step * len(rows)
@@ -81,7 +84,7 @@ def dots(named: Named, rows: Sequence[Dot], *, percent: bool, overall: float | N
         axes.set_xlim(least, min(1.0, most * 1.06) if percent else most * 1.06 or 1.0)
         if overall is not None:
             axes.axvline(overall, color=_svg.INK, linewidth=0.8, linestyle=(0, (3, 3)), zorder=1)
-            axes.text(overall, -0.75, "all", ha="center", va="bottom", fontsize=FONT - 1)
+            axes.text(overall, -0.75, mark, ha="center", va="bottom", fontsize=FONT - 1)
         _scale(axes, percent=percent)
         axes.set_xlabel(unit, fontsize=FONT)
     return sheet.svg

@@ -14,6 +14,7 @@ from reports._document import Block, Callout, Document, Section, Status, Text
 from reports._faces import faces
 from reports._findings import findings
 from reports._focus import focus
+from reports._how_to_read import LINK, how_to_read
 from reports._rates import quality, rates
 from reports._reading import Reading
 from reports._tested import coverage, size_of, tested
@@ -38,6 +39,7 @@ def view(result: AuditResult, verdict: Mapping[str, Any] | None) -> Document:
         quality(reading),
         policy(reading, verdict),
         skipped(reading),
+        how_to_read(reading),
         method(reading),
         limits(reading),
         record(reading),
@@ -64,6 +66,7 @@ def summary(reading: Reading, verdict: Mapping[str, Any] | None) -> Section:
     if overall:
         blocks.append(Text(overall, role="lead"))
         blocks += [Text(note) for note in _always_the_same(reading)]
+    blocks.append(LINK)
     found = findings(reading)
     blocks += found or [Text("No groups were compared, so there is nothing to say about differences between them.")]
     return Section(id="summary", title="Main findings", blocks=tuple(blocks))

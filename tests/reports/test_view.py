@@ -27,20 +27,20 @@ def test_sections_stand_in_the_promised_order() -> None:
 
     assert ids == [
         *("summary", "tested", "coverage", "rates", "differences", "activations", "focus", "quality", "policy"),
-        *("skipped", "method", "limits", "record"),
+        *("skipped", "reading", "method", "limits", "record"),
     ]
 
 
 def test_notes_then_verdict_then_findings_open_the_report() -> None:
     kinds = [b.kind for b in view(results.faces(), results.verdict()).sections[0].blocks]
 
-    assert kinds[:4] == ["callout", "status", "text", "finding"]
+    assert kinds[:5] == ["callout", "status", "text", "text", "finding"]
 
 
 def test_a_record_with_nothing_but_one_rate_still_makes_a_report() -> None:
     ids = [s.id for s in view(results.bare(), None).sections]
 
-    assert ids == ["summary", "tested", "coverage", "rates", "differences", "method", "limits", "record"]
+    assert ids == ["summary", "tested", "coverage", "rates", "differences", "reading", "method", "limits", "record"]
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -135,4 +135,4 @@ def test_many_attributes_keep_the_drawings_under_two_dozen() -> None:
     result = dataclasses.replace(results.bare(), measurements=(measured,))
     pictures = [b for s in view(result, None).every() for b in s.blocks if b.kind == "picture"]
 
-    assert len(pictures) == 6
+    assert len(pictures) == 6 + 1  # and the example in how to read
