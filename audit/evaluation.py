@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import audit
 from audit.analyses import Finished, analyze
+from audit.families import adjusted
 from audit.planning import Prepared
 from audit.provenance import probe_block, settings_block
 from audit.records import RunFolder
@@ -48,7 +49,8 @@ def evaluate(
     measurements, skipped = _measured(prepared, folder, summary)
     finished = _finished(prepared, folder, records, subjects, options, summary, measurements)
     analyzed, not_analyzed = analyze(finished)
-    measurements, skipped = (*measurements, *analyzed), (*skipped, *not_analyzed)
+    measurements, families = adjusted((*measurements, *analyzed))
+    skipped = (*skipped, *not_analyzed)
     notes, verdict = prepared.notes, None
     sentence = _chance(prepared, folder, records, subjects, measurements)
     if sentence is not None:
@@ -62,6 +64,7 @@ def evaluate(
         settings=settings_block(settings),
         measurements=measurements,
         skipped=(*prepared.skipped, *skipped),
+        families=families,
         notes=notes,
         verdict=verdict,
         run={},

@@ -16,7 +16,7 @@ FLOORS = [
     {"registry", "result", "result_tables"},
     {"tallies"},
     {"groups", "statistics", "gate", "probes", "runtimes", "tasks", "cams", "measures", "demo"},
-    {"engines", "summary"},
+    {"engines", "summary", "families"},
     {"records", "settings", "analyses"},
     {"planning"},
     {"provenance"},

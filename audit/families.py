@@ -1,0 +1,87 @@
+"""Which tests are adjusted together, and their adjusted p.
+
+One p for each measure and attribute, whatever the kinds: they test the same thing. The headline family is the two error
+rates that an audit is about, over every attribute, intersection and stratum; each other measure stands with those of
+its own family of the record, so that hundreds of layers or maps don't drown the headline.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from audit.result import Disparity, Family, Measurement, Within
+from audit.statistics.gaps import CLOSED_FORM
+from audit.statistics.multiplicity import benjamini_hochberg, holm
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+HEADLINE = "headline"
+_HEADLINE_MEASURES = ("failure_rate", "wrong_label_rate")
+_SEARCH = "search"  # what a search over cells found comes with its own adjustment over all of them
+
+Row = TypeVar("Row", Disparity, Within)
+Test = tuple[int, str, str | None]  # the measurement's place, the attribute, within what
+
+
+def adjusted(measurements: Sequence[Measurement]) -> tuple[tuple[Measurement, ...], tuple[Family, ...]]:
+    """The measurements with `p_adjusted` filled in, and the families, the headline first.
+
+    Only p in closed form enter: 2,000 random draws can't get below 0.0005, which Holm over 100 tests needs. Rows that
+    bring a `p_adjusted` keep it and enter no family.
+    """
+    names = [_family(m) for m in measurements]
+    together = sorted(dict.fromkeys(name for name in names if name != _SEARCH), key=lambda name: name != HEADLINE)
+    found: dict[Test, float] = {}
+    families = []
+    for name in together:
+        tests = {t: p for k, m in enumerate(measurements) if names[k] == name for t, p in _tests(k, m)}
+        if tests:
+            method, adjust = _method(name)
+            values = adjust(np.array(list(tests.values())))
+            found |= dict(zip(tests, values.tolist(), strict=True))
+            measures = tuple(dict.fromkeys(measurements[k].measure for k, _, _ in tests))
+            families.append(Family(name=name, method=method, measures=measures, size=len(tests)))
+    return tuple(_with(m, k, found) for k, m in enumerate(measurements)), tuple(families)
+
+
+def _family(measurement: Measurement) -> str:
+    return HEADLINE if measurement.measure in _HEADLINE_MEASURES else measurement.family
+
+
+def _method(family: str) -> tuple[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]:
+    return ("Holm", holm) if family == HEADLINE else ("Benjamini-Hochberg", benjamini_hochberg)
+
+
+def _tests(place: int, measurement: Measurement) -> Iterator[tuple[Test, float]]:
+    """Each test of a measurement with its p; the kinds of one attribute come several times with the same."""
+    rows: tuple[Disparity | Within, ...] = (*measurement.disparities, *measurement.within)
+    for row in rows:
+        if _open(row) and row.p_value is not None:
+            yield _test(place, row), row.p_value
+
+
+def _open(row: Disparity | Within) -> bool:
+    return row.p_method == CLOSED_FORM and row.p_adjusted is None
+
+
+def _test(place: int, row: Disparity | Within) -> Test:
+    return place, row.attribute, row.by if isinstance(row, Within) else None
+
+
+def _with(measurement: Measurement, place: int, found: dict[Test, float]) -> Measurement:
+    if not any(test in found for test, _ in _tests(place, measurement)):
+        return measurement
+    return dataclasses.replace(
+        measurement,
+        disparities=tuple(_filled(place, row, found) for row in measurement.disparities),
+        within=tuple(_filled(place, row, found) for row in measurement.within),
+    )
+
+
+def _filled(place: int, row: Row, found: dict[Test, float]) -> Row:
+    return dataclasses.replace(row, p_adjusted=found.get(_test(place, row))) if _open(row) else row
