@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from audit.result import GroupEstimate, Measurement
 from reports import _figures as figures
 from reports import _numbers as numbers
+from reports._activation_ratio import adjusted_text, few, quality_table, ratio_table, spans
 from reports._document import Block, Cell, Column, Picture, Section, Table, Text
-from reports._findings import ACTIVATION_CAVEAT, OF_THE_LABEL
 from reports._grouped import group_cell, indicative_note, value_cell
+from reports._inside import ACTIVATION_CAVEAT, OF_THE_LABEL
 from reports._rates import most_different
 from reports._reading import REDUCTION, Reading, group
 from reports._wording import attribute_title, group_label, measure_title, shown
@@ -41,7 +42,7 @@ def activations(reading: Reading) -> Section | None:
     return Section(
         id="activations",
         title="Activations over depth",
-        blocks=(Text(text), _layers(reading)),
+        blocks=(Text(text), _layers(reading), *adjusted_text(reading)),
         sections=tuple(sections),
     )
 
@@ -51,10 +52,9 @@ def _blocks(reading: Reading, attribute: str, name: str, *, draw: bool) -> Itera
         yield Text(OF_THE_LABEL, role="small")
     if draw:
         yield _curves(reading, attribute, name)
-    yield _deepest(reading, attribute)
-    table = _ratios(reading, attribute)
-    if table is not None:
-        yield table
+    yield from few(reading, attribute)
+    tables = (ratio_table(reading, attribute), _deepest(reading, attribute), quality_table(reading, attribute))
+    yield from (table for table in tables if table is not None)
 
 
 def _curves(reading: Reading, attribute: str, name: str) -> Picture:
@@ -69,17 +69,40 @@ def _curves(reading: Reading, attribute: str, name: str) -> Picture:
         for g in groups
     ]
     title = f"Activation over depth by {attribute_title(attribute)}"
+    below = spans(reading, attribute)
+    shown_below = _below(reading, below)
     told = "; ".join(f"{c.label}: {numbers.ratio(c.values[-1])}" for c in lines[:12])
     alt = f"{title}, each group divided by the largest. At the deepest layer: {told}."
+    if shown_below:
+        alt += f" Below, the activation ratio from the first to the last layer: {_listed(below.values)}."
     svg = figures.curves(
         figures.Named(name=name, title=title, alt=alt),
         lines,
         ticks=[str(i) for i in range(1, len(reading.strengths) + 1)],
         x="layer, from input to output",
-        y="share of the largest group",
+        y="share of the largest",
+        below=below if shown_below else None,
     )
     weak = " Dotted: indicative only." if any(c.weak for c in lines) else ""
-    return Picture(name=name, caption=f"{title}: each group divided by the largest group.{weak}", alt=alt, svg=svg)
+    caption = f"{title}: each group divided by the largest group.{weak}{shown_below}"
+    return Picture(name=name, caption=caption, alt=alt, svg=svg)
+
+
+def _below(reading: Reading, spans: figures.Spans) -> str:
+    """What the lower part of the drawing shows, "" when there is nothing to show."""
+    if all(v is None for v in spans.values):
+        return ""
+    said = " Below: the activation ratio Λ"
+    if any(v is not None for v in spans.low):
+        return f"{said} with its {reading.level} interval."
+    few = f"{said}, of too few subjects for an interval"
+    if any(v is not None for v in spans.marks):
+        return f"{few}; lines: if the groups did not differ, it would lie above them {reading.level} of the time."
+    return f"{few}."
+
+
+def _listed(values: Sequence[float | None]) -> str:
+    return ", ".join(numbers.ratio(v) for v in values)
 
 
 def _deepest(reading: Reading, attribute: str) -> Table:
@@ -110,27 +133,6 @@ def _deepest(reading: Reading, attribute: str) -> Table:
     )
 
 
-def _ratios(reading: Reading, attribute: str) -> Table | None:
-    """Λ with its interval: a row a layer, a column a reduction."""
-    every = reading.by_depth(reading.result.all("activation_strength"))
-    reductions = sorted({m.parameters.get("reduction", "") for m in every}, key=lambda r: (r != REDUCTION, r))
-    rows = []
-    for shallow in reading.strengths:
-        layer = shallow.parameters.get("layer", "")
-        cells = [
-            _ratio_cell(next((m for m in every if _is(m, layer, reduction)), None), attribute)
-            for reduction in reductions
-        ]
-        rows.append((Cell(str(reading.layer_number(shallow))), *cells))
-    if all(cell.text == "–" for row in rows for cell in row[1:]):
-        return None
-    return Table(
-        caption=f"Activation ratio Λ by {attribute_title(attribute)}, with {reading.level} intervals",
-        columns=(Column("Layer"), *(Column(shown(r).replace("_", " "), number=True) for r in reductions)),
-        rows=tuple(rows),
-    )
-
-
 def _layers(reading: Reading) -> Table:
     tapped = {str(layer.get("name")): layer for layer in reading.result.model.get("layers", ())}
     rows = []
@@ -156,17 +158,6 @@ def _layers(reading: Reading) -> Table:
         ),
         rows=tuple(rows),
     )
-
-
-def _ratio_cell(measurement: Measurement | None, attribute: str) -> Cell:
-    found = measurement.disparity(attribute, "ratio") if measurement else None
-    if found is None or found.value is None:
-        return Cell("–")
-    return Cell(numbers.ratio(found.value), numbers.interval(found.low, found.high, "ratio"))
-
-
-def _is(measurement: Measurement, layer: str, reduction: str) -> bool:
-    return (measurement.parameters.get("layer", ""), measurement.parameters.get("reduction", "")) == (layer, reduction)
 
 
 def _largest(measurement: Measurement, attribute: str) -> float | None:

@@ -48,6 +48,17 @@ class Curve:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Spans:
+    """One value a place with its interval; `marks` are values to compare it with, drawn as dashes."""
+
+    label: str
+    values: tuple[float | None, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+    marks: tuple[float | None, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class GroupMap:
     """Mean map of a group and its difference to all groups together, float64 [h, w]; 1 is an even spread."""
 
@@ -115,13 +126,17 @@ def _scale(axes: Axes, *, percent: bool) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g}\u00a0%"))
 
 
-def curves(named: Named, lines: Sequence[Curve], *, ticks: Sequence[str], x: str, y: str) -> str:
-    """One line a group over depth. With more groups than colors the ones that end lowest and highest are colored."""
+def curves(
+    named: Named, lines: Sequence[Curve], *, ticks: Sequence[str], x: str, y: str, below: Spans | None = None
+) -> str:
+    """One line a group over depth. With more groups than colors the ones that end lowest and highest are colored.
+    What is `below` stands under the lines, over the same depth."""
     bright, pale = _chosen(lines)
     columns = 2 if max((len(_short(c.label)) for c in bright), default=0) <= 24 else 1
     legend = 13.0 * -(-(len(bright) + bool(pale)) // columns) + 4
-    top, plot, below = 8.0, 150.0, 34.0
-    with _sheet(named, top + plot + below + legend) as sheet:
+    top, plot, foot = 8.0, 150.0, 34.0
+    under = 96.0 if below else 0.0
+    with _sheet(named, top + plot + under + foot + legend) as sheet:
         axes = sheet.axes(44, top, WIDTH - 56, plot)
         for line in pale:
             axes.plot(range(len(ticks)), _gaps(line.values), color=COLORS[7], linewidth=0.7, alpha=0.5)
@@ -138,15 +153,39 @@ def curves(named: Named, lines: Sequence[Curve], *, ticks: Sequence[str], x: str
             )
         if pale:
             axes.plot([], [], color=COLORS[7], linewidth=0.7, alpha=0.5, label=f"the other {len(pale)} groups")
-        axes.set_xticks(range(len(ticks)), ticks)
-        axes.set_xlim(-0.25, len(ticks) - 0.75)
         least = min((v for c in lines for v in c.values if v is not None), default=1.0)
         axes.set_ylim(min(0.9, least - 0.03), max(1.02, *(v for c in lines for v in c.values if v is not None)))
-        axes.set_xlabel(x, fontsize=FONT)
-        axes.set_ylabel(y, fontsize=FONT)
-        axes.grid(axis="y", color=_svg.FAINT, linewidth=0.8)
+        _over_depth(axes, [""] * len(ticks) if below else ticks, y)
+        lowest = axes
+        if below:
+            lowest = sheet.axes(44, top + plot + 14, WIDTH - 56, under - 14)
+            _spans(lowest, below)
+            _over_depth(lowest, ticks, below.label)
+        lowest.set_xlabel(x, fontsize=FONT)
         sheet.legend(axes, columns)
     return sheet.svg
+
+
+def _over_depth(axes: Axes, ticks: Sequence[str], y: str) -> None:
+    axes.set_xticks(range(len(ticks)), ticks)
+    axes.set_xlim(-0.25, len(ticks) - 0.75)
+    axes.set_ylabel(y, fontsize=FONT)
+    axes.grid(axis="y", color=_svg.FAINT, linewidth=0.8)
+
+
+def _spans(axes: Axes, spans: Spans) -> None:
+    for place, (low, high, mark) in enumerate(zip(spans.low, spans.high, spans.marks, strict=True)):
+        if low is not None and high is not None:
+            axes.plot([place, place], [low, high], color=_svg.INK, linewidth=1.6, solid_capstyle="butt")
+        if mark is not None:
+            axes.plot([place - 0.22, place + 0.22], [mark, mark], color=_svg.INK, linewidth=1.4)
+    sure = any(v is not None for v in spans.low)
+    axes.plot(
+        range(len(spans.values)), _gaps(spans.values), "o", color=_svg.INK, markersize=4.5,
+        fillstyle="full" if sure else "none",
+    )  # fmt: skip
+    seen = [v for v in (*spans.values, *spans.low, *spans.marks) if v is not None]
+    axes.set_ylim(min(0.9, *seen, 1.0) - 0.03, 1.02)
 
 
 def _chosen(lines: Sequence[Curve], most: int = 12) -> tuple[list[Curve], list[Curve]]:

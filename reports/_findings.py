@@ -11,22 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from audit.result import Attributes, GroupEstimate, Measurement
 from reports import _numbers as numbers
 from reports._document import Finding
-from reports._reading import Contrast, Reading, extreme, group, is_clear, within
+from reports._inside import inside
+from reports._reading import Contrast, Reading, extreme, is_clear, value, within
 from reports._tests import test_text
 from reports._wording import attribute_title, capital, group_phrase, joined, measure_title, mistake, shown
 
 MOST = 4  # sentences of one topic; the rest is named in one line
 
-ACTIVATION_CAVEAT = (
-    "This says that the model represents the groups differently, not which one it fails; brightness alone can move "
-    "shallow layers."
-)
-FOCUS_CAVEAT = "A map shows where evidence for an answer was found, not why; it does not prove a cause."
 SELECTION_CAVEAT = (
     "Right and wrong answers count alike here; groups may differ because what they are labeled with differs."
 )
-CAVEATS = {"Activations": ACTIVATION_CAVEAT, "Focus": FOCUS_CAVEAT}
-OF_THE_LABEL = "The groups differ in what the model is made to tell apart, so some difference is expected here."
 
 
 def findings(reading: Reading) -> tuple[Finding, ...]:
@@ -35,8 +29,7 @@ def findings(reading: Reading) -> tuple[Finding, ...]:
         *_error_rates(reading),
         *_failures(reading),
         *_selection(reading),
-        *_activations(reading),
-        *_focus(reading),
+        *inside(reading),
         *_quality(reading),
     )
 
@@ -92,7 +85,7 @@ def _selection(reading: Reading) -> Iterator[Finding]:
 
 def _counts(reading: Reading, contrast: Contrast, what: Callable[[Attributes], str]) -> str:
     """`Of the black women 19 in 100 are called men; of the black men 3 in 100.`"""
-    many, few = numbers.in_hundred(_value(contrast.high), _value(contrast.low))
+    many, few = numbers.in_hundred(value(contrast.high), value(contrast.low))
     high = group_phrase(contrast.high.attributes, reading.label)
     low = group_phrase(contrast.low.attributes, reading.label)
     return f"Of the {_before(high)} {many} {what(contrast.high.attributes)}; of the {_before(low)} {few}."
@@ -107,7 +100,7 @@ def _rests_on(reading: Reading, measurement: Measurement, contrast: Contrast) ->
     """The exact rates, their difference with its interval, pictures and subjects, p, and who is left out."""
     high, low = contrast.high, contrast.low
     apart = (
-        f"{numbers.percent(_value(high))} against {numbers.percent(_value(low))}: a difference of "
+        f"{numbers.percent(value(high))} against {numbers.percent(value(low))}: a difference of "
         f"{numbers.points(contrast.difference)} percentage points ({reading.level} interval "
         f"{numbers.points(contrast.difference_low)} to {numbers.points(contrast.difference_high)}), "
         f"from {_size(high)} and {_size(low)}."
@@ -130,8 +123,8 @@ def _hidden(reading: Reading, errors: Measurement, contrast: Contrast) -> Iterat
         inside = within(errors, contrast.attribute, others) or _same_but(contrast, others)
         if single is None or single.value is None or single.descriptive or is_clear(single) or inside is None:
             continue
-        much = "far more often" if _value(inside.high) >= 2 * _value(inside.low) else "more often"
-        many, few = numbers.in_hundred(_value(inside.high), _value(inside.low))
+        much = "far more often" if value(inside.high) >= 2 * value(inside.low) else "more often"
+        many, few = numbers.in_hundred(value(inside.high), value(inside.low))
         high, low = (group_phrase(g.attributes, reading.label) for g in (inside.high, inside.low))
         overall = _all_groups(reading, errors, part)
         yield (
@@ -184,8 +177,8 @@ def _all_groups(reading: Reading, measurement: Measurement, attribute: str) -> t
     ]
     if len(stated) == 2:
         pair = [group_phrase(g.attributes, reading.label) for g in stated]
-        return joined(pair), _both(_value(stated[0]), _value(stated[1]))
-    ends = sorted(_value(g) for g in stated)
+        return joined(pair), _both(value(stated[0]), value(stated[1]))
+    ends = sorted(value(g) for g in stated)
     if not ends:
         return f"the groups of {attribute_title(attribute)}", "no group has enough subjects"
     return f"the groups of {attribute_title(attribute)}", _both(ends[0], ends[-1], " to ")
@@ -200,114 +193,20 @@ def _both(first: float, second: float, word: str = " and ") -> str:
     return f"{one.removesuffix(tail)}{word}{two}" if one.endswith(tail) and two.endswith(tail) else f"{one}{word}{two}"
 
 
-def _activations(reading: Reading) -> Iterator[Finding]:
-    """The clearest activation ratio at the deepest layer; the next one in the same breath."""
-    if not reading.strengths:
-        return
-    found = [
-        (c, of_label)
-        for c, of_label in _inside(reading, reading.strengths[-1])
-        if c.ratio is not None and c.ratio_high is not None and c.ratio_high < 1
-    ]
-    said = [
-        f"by {attribute_title(c.attribute)}: for {group_phrase(c.low.attributes, reading.label)} it is "
-        f"{numbers.ratio(c.ratio)} of what it is for {group_phrase(c.high.attributes, reading.label)} "
-        f"({reading.level} interval {numbers.interval(c.ratio_low, c.ratio_high, 'ratio')})."
-        for c, _ in found
-    ]
-    yield from _one(reading, "Activations", "At the deepest layer looked at, activation differs", said, found)
-
-
-def _focus(reading: Reading) -> Iterator[Finding]:
-    """The clearest difference in relevance mass, over all regions; the next attribute's in the same breath."""
-    best: dict[str, tuple[Contrast, bool, str]] = {}
-    for measurement in reading.focus("relevance_mass"):
-        region = shown(measurement.parameters.get("region", "region"))
-        for contrast, of_label in _inside(reading, measurement):
-            known = best.get(contrast.attribute)
-            if known is None or contrast.difference_low > known[0].difference_low:
-                best[contrast.attribute] = (contrast, of_label, region)
-    ranked = sorted(best.values(), key=lambda b: (b[1], -b[0].difference_low))
-    said = [
-        f"by {attribute_title(c.attribute)}: {numbers.percent(_value(c.high))} of the relevance lies on the region "
-        f"{region} for {group_phrase(c.high.attributes, reading.label)}, {numbers.percent(_value(c.low))} for "
-        f"{group_phrase(c.low.attributes, reading.label)} (difference {numbers.points(c.difference)} points, "
-        f"{reading.level} interval {numbers.points(c.difference_low)} to {numbers.points(c.difference_high)})."
-        for c, _, region in ranked
-    ]
-    found = [(c, of_label) for c, of_label, _ in ranked]
-    yield from _one(reading, "Focus", "Where the model looks differs", said, found)
-
-
-def _one(
-    reading: Reading, topic: str, start: str, said: Sequence[str], found: Sequence[tuple[Contrast, bool]]
-) -> Iterator[Finding]:
-    """One finding about the inside of the model: the clearest contrast as its sentence, with what it does not show."""
-    if not found:
-        return
-    contrast, of_label = found[0]
-    further = [f"Also {text}" for text in said[1:2]]
-    label = [OF_THE_LABEL] if of_label else []
-    parts = contrast.attribute.split("*")
-    if len(parts) > 1 and reading.label in parts:
-        label.append(
-            f"Compared here are groups of the same {attribute_title(reading.label)}, the most misjudged one first, "
-            f"because the model is made to tell {attribute_title(reading.label)} apart; the tables have all groups."
-        )
-    details = (*label, CAVEATS[topic], *_errors_beside(reading, contrast), *further)
-    yield Finding(topic=topic, level="clear", sentence=f"{start} {said[0]}", details=details)
-
-
-def _inside(reading: Reading, measurement: Measurement) -> list[tuple[Contrast, bool]]:
-    """Clear contrasts of what happens inside the model, strongest first; true where the groups differ in the label.
-
-    A model is made to respond differently to what it tells apart, so groups are compared among those of one label
-    where the record has such pairs, the most misjudged group before the others; the label's own contrast comes last.
-    """
-    found: list[tuple[Contrast, bool]] = []
-    for attribute in reading.attributes:
-        parts = attribute.split("*")
-        crossed = reading.label in parts and len(parts) > 1
-        worst = extreme(reading.errors, attribute) if reading.errors else None
-        about = worst.high.attributes if worst else None
-        contrast = (
-            within(measurement, attribute, (reading.label,), about) if crossed else extreme(measurement, attribute)
-        )
-        if contrast is not None:
-            found.append((contrast, attribute == reading.label))
-    found.sort(key=lambda f: (f[1], -f[0].difference_low))
-    return found
-
-
-def _errors_beside(reading: Reading, contrast: Contrast) -> Iterator[str]:
-    """The error rates of the same two groups: what activation and focus can't tell."""
-    if reading.errors is None:
-        return
-    pair = [group(reading.errors, g.attributes) for g in (contrast.low, contrast.high)]
-    if any(g is None or g.value is None for g in pair):
-        return
-    first, second = (g for g in pair if g is not None)
-    yield (
-        f"{measure_title(reading.errors)} of the two: {numbers.percent(_value(first))} of the "
-        f"{group_phrase(first.attributes, reading.label)}, {numbers.percent(_value(second))} of the "
-        f"{group_phrase(second.attributes, reading.label)}."
-    )
-
-
 def _quality(reading: Reading) -> Iterator[Finding]:
     """The pictures' own differences, which may be behind the others."""
     found = [
         (c, m)
         for m in reading.family("quality")
         for a in reading.attributes
-        if "*" not in a and (c := extreme(m, a)) is not None and _value(c.high) > 0
+        if "*" not in a and (c := extreme(m, a)) is not None and value(c.high) > 0
     ]
-    found.sort(key=lambda f: _value(f[0].low) / _value(f[0].high))
+    found.sort(key=lambda f: value(f[0].low) / value(f[0].high))
     if not found:
         return
     lines = [
-        f"{measure_title(m)} by {attribute_title(c.attribute)}: {numbers.number(_value(c.low), m.unit)} "
-        f"({group_phrase(c.low.attributes, reading.label)}) to {numbers.number(_value(c.high), m.unit)} "
+        f"{measure_title(m)} by {attribute_title(c.attribute)}: {numbers.number(value(c.low), m.unit)} "
+        f"({group_phrase(c.low.attributes, reading.label)}) to {numbers.number(value(c.high), m.unit)} "
         f"({group_phrase(c.high.attributes, reading.label)})."
         for c, m in found[:MOST]
     ]
@@ -322,10 +221,6 @@ def _quality(reading: Reading) -> Iterator[Finding]:
 
 def _strongest(contrasts: Iterator[Contrast | None]) -> list[Contrast]:
     return sorted((c for c in contrasts if c is not None), key=lambda c: -c.difference_low)
-
-
-def _value(estimate: GroupEstimate) -> float:
-    return estimate.value or 0.0
 
 
 def _size(estimate: GroupEstimate) -> str:

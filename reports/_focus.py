@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from audit.result import MeanMap, Measurement
 from reports import _figures as figures
 from reports._document import Block, Picture, Section, Text
-from reports._findings import FOCUS_CAVEAT, OF_THE_LABEL
 from reports._grouped import difference_table, group_tables
+from reports._inside import FOCUS_CAVEAT, OF_THE_LABEL
 from reports._rates import dot, most_different
 from reports._reading import FOCUS, Reading
 from reports._wording import attribute_title, group_label, joined, shown

@@ -120,7 +120,7 @@ def _difference_row(measurement: Measurement, gap: Disparity) -> tuple[Cell, ...
         *(
             Cell("all alike" if gap.value == 0 else "–")
             if end is None or gap.value == 0
-            else _end_cell(measurement, end)
+            else end_cell(measurement, end)
             for end in (gap.worst, gap.best)
         ),
         Cell(numbers.p(gap.p_value), f"adjusted {numbers.p(gap.p_adjusted)}" if gap.p_adjusted is not None else ""),
@@ -147,6 +147,7 @@ def _cells(part: Sequence[Measurement], estimates: Sequence[Estimate | None]) ->
     return (*values, Cell(numbers.count(n)), Cell(numbers.count(subjects)))
 
 
-def _end_cell(measurement: Measurement, attributes: Attributes) -> Cell:
+def end_cell(measurement: Measurement, attributes: Attributes) -> Cell:
+    """A group with its value beneath."""
     end = group(measurement, attributes)
     return Cell(group_label(attributes), numbers.number(end.value, measurement.unit) if end else "")

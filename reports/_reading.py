@@ -127,6 +127,15 @@ def is_clear(disparity: Disparity | None) -> bool:
     return disparity is not None and disparity.clear
 
 
+def value(estimate: GroupEstimate) -> float:
+    return estimate.value or 0.0
+
+
+def by_permutation(disparity: Disparity | None) -> bool:
+    """Whether its p is the 15-image mode's: of groups too small for an interval, adjusted for nothing."""
+    return disparity is not None and disparity.p_method == "permutation" and disparity.p_value is not None
+
+
 def extreme(measurement: Measurement, attribute: str) -> Contrast | None:
     """The largest against the smallest group of an attribute, when they differ clearly."""
     gap = measurement.disparity(attribute)

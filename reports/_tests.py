@@ -64,9 +64,9 @@ def test_text(reading: Reading, measurement: Measurement, gap: Disparity | None)
     )
 
 
-def survives(reading: Reading, gap: Disparity) -> bool:
+def survives(reading: Reading, gap: Disparity | None) -> bool:
     """Whether the adjusted p is below alpha; true where nothing was adjusted."""
-    return gap.p_adjusted is None or gap.p_adjusted < reading.alpha
+    return gap is None or gap.p_adjusted is None or gap.p_adjusted < reading.alpha
 
 
 def _parted(reading: Reading, measurements: Sequence[Measurement]) -> Iterator[str]:

@@ -280,7 +280,7 @@ def test_activations_of_groups_too_small_get_a_p_by_permutation_and_no_interval(
     assert 0 < ratio.p_value <= 1
     assert difference.p_value == ratio.p_value
     assert (difference.null_quantile, 0 < ratio.null_quantile < 1) == (None, True)
-    assert ratio.note == "p from all 126,126 ways to deal 15 subjects out to the groups"
+    assert ratio.note == "permutation over all 126,126 ways to deal 15 subjects out to the groups"
 
 
 def test_other_measures_of_groups_too_small_get_no_p() -> None:
@@ -309,4 +309,4 @@ def test_a_group_without_a_value_takes_no_part_in_the_permutation() -> None:
     values = np.where(np.array(SMALL) == "c", np.nan, strengths(15))
     found, _ = figures(values, SMALL, **ACTIVATION)
 
-    assert found.disparity("skin", "ratio").note.startswith("p from all 126 ways to deal 10 subjects")
+    assert found.disparity("skin", "ratio").note.startswith("permutation over all 126 ways to deal 10 subjects")

@@ -31,6 +31,7 @@ class Design:
     blocks: Index  # [U]
     sizes: Index  # [B, G], how many units of a block belong to a group, in every arrangement
     within: bool  # some subject is in several groups
+    between: bool  # some subject is in one only
 
     @classmethod
     def of(cls, group: Index, subject: Index) -> Self:
@@ -43,7 +44,14 @@ class Design:
         order = np.lexsort((groups, blocks))
         sizes = np.zeros((blocks.max() + 1, len(count)), dtype=np.int64)
         np.add.at(sizes, (blocks, groups), 1)
-        return cls(cells=order, groups=groups[order], blocks=blocks[order], sizes=sizes, within=bool(several.any()))
+        return cls(
+            cells=order,
+            groups=groups[order],
+            blocks=blocks[order],
+            sizes=sizes,
+            within=bool(several.any()),
+            between=not several.all(),
+        )
 
     def count(self) -> int:
         """How many arrangements differ: groups of the same make-up stand for one another."""

@@ -120,7 +120,7 @@ def _of_cells(group: Index, subject: Index, x: Floats, n: Floats, *, alpha: floa
         elif not alike[column] and not spread[column]:
             yield Permuted(note="no p: a group has only one subject, so how much its subjects differ is not known")
         elif few:
-            note = f"{how}: too few for a p below {alpha:g}, whatever the difference"
+            note = f"{how}, too few for a p below {alpha:g} whatever the difference"
             yield Permuted(p_value=float(p[column]), note=note)
         else:
             yield Permuted(p_value=float(p[column]), null_quantile=float(quantile[column]), note=how)
@@ -129,8 +129,9 @@ def _of_cells(group: Index, subject: Index, x: Floats, n: Floats, *, alpha: floa
 def _how(design: Design, ways: int, *, exact: bool) -> str:
     number = ("the only way" if ways == 1 else f"all {ways:,} ways") if exact else f"{ways:,} random ways"
     if not design.within:
-        return f"p from {number} to deal {len(design.cells):,} subjects out to the groups"
-    return f"p from {number} to exchange the groups, of each subject's pictures or between subjects with one group"
+        return f"permutation over {number} to deal {len(design.cells):,} subjects out to the groups"
+    others = " and between subjects who are in one only" if design.between else ""
+    return f"permutation over {number} to exchange groups within subjects{others}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False, slots=True)

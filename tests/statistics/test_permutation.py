@@ -86,7 +86,7 @@ def test_two_and_three_by_hand() -> None:
     assert found is not None
     assert found.p_value == pytest.approx(0.1)
     assert found.null_quantile is None
-    assert "all 10 ways to deal 5 subjects out to the groups: too few for a p below 0.05" in found.note
+    assert "all 10 ways to deal 5 subjects out to the groups, too few for a p below 0.05" in found.note
 
 
 def test_three_groups_of_five_are_all_126126_arrangements() -> None:
@@ -101,7 +101,7 @@ def test_five_groups_of_three_are_drawn_and_say_so() -> None:
     found = one(strengths(0, 15)[:, 0], [g for g in "abcde" for _ in range(3)])
 
     assert found is not None
-    assert found.note == "p from 2,000 random ways to deal 15 subjects out to the groups"
+    assert found.note == "permutation over 2,000 random ways to deal 15 subjects out to the groups"
     assert (found.p_value * 2001) % 1 == pytest.approx(0, abs=1e-9)
 
 

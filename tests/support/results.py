@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from audit.groups import make_groupings, subject_codes
 from audit.result import (
     Attributes,
     AuditResult,
@@ -24,6 +25,8 @@ from audit.result import (
     Stratum,
     Within,
 )
+from audit.summary import Options, summarise
+from tests.support.figures import a_measure, a_table
 
 LAYERS = ("/conv1/Relu", "/block1/Relu", "/block2/Relu", "/block3/Relu", "/block4/Relu", "/head/Relu")
 REDUCTIONS = ("max_of_channel_mean", "mean_of_channel_max", "mean")
@@ -137,6 +140,35 @@ def equal_faces() -> AuditResult:
         cells={k: n for k, (n, _) in cells.items()},
         intersections=[("gender", "race")],
     )
+
+
+def fifteen(lower: float = 0.5, seed: int = 0) -> AuditResult:
+    """Five pictures of five people of each race, through the audit's own figures; black people move the last layer
+    less by the share `lower`."""
+    races, genders = ["asian"] * 5 + ["black"] * 5 + ["white"] * 5, ["female", "male", "male"] * 5
+    rng = np.random.default_rng(seed)
+    measures, columns = [a_measure(title="Wrong-gender rate")], [(np.arange(15) % 7 == 0).astype(float)]
+    for name, reduction in itertools.product(LAYERS, REDUCTIONS):
+        measures.append(
+            a_measure(
+                "activation_strength", title="Activation strength", family="activations", unit="activation",
+                better="none", proportion=False, parameters={"layer": name, "reduction": reduction},
+            )
+        )  # fmt: skip
+        weak = lower if name == LAYERS[-1] else 0.0
+        columns.append(rng.normal(1, 0.15, 15).clip(0.2) * np.where(np.array(races) == "black", 1 - weak, 1.0))
+    measures.append(a_measure("brightness", title="Brightness", family="quality", better="none", proportion=False))
+    columns.append(rng.normal(120, 20, 15))
+    table = a_table(gender=genders, race=races)
+    groupings = make_groupings(table, (("gender",), ("race",)))
+    found, skipped = summarise(
+        np.stack(columns, axis=1), measures, groupings, subject_codes(table), "gender", Options()
+    )
+    cells = {
+        (g, r): sum(pair == (g, r) for pair in zip(genders, races, strict=True)) for g in set(genders) for r in races
+    }
+    base = _result(measurements=found, names=("gender", "race"), cells=cells)
+    return dataclasses.replace(base, skipped=skipped, model={**base.model, **_layers()})
 
 
 def digits() -> AuditResult:
