@@ -57,19 +57,24 @@ class Couples:
             adding = csr_matrix((np.ones(len(one)), (flat, np.arange(len(one)))), shape=shape)
             self._steps.append((one, other, adding))
 
+    def __bool__(self) -> bool:
+        """Whether anybody is in two groups."""
+        return bool(self._steps)
+
+    def products(self, by_cell: Floats) -> Floats:
+        """Sum over subjects of x_i x_j for every two groups [G, G, M] from cells [C, M]; 0 for a group with itself."""
+        found = np.zeros((self._groups**2, by_cell.shape[1]))
+        for one, other, adding in self._steps:
+            found += adding @ (by_cell[one] * by_cell[other])
+        # A couple of cells is seen once, with the lower group first.
+        square = found.reshape(self._groups, self._groups, by_cell.shape[1])
+        return np.asarray(square + square.swapaxes(0, 1))
+
     def overlap(self, groups: Groups, *, proportion: bool) -> Overlap:
         """Correlation r = sum of h_i h_j / sqrt(V_i V_j). Of a proportion a positive one, which narrows the interval,
         is believed only when both groups have enough subjects with and without the event."""
-        measures = groups.mean.shape[1]
-        together = np.zeros((self._groups**2, measures))
-        shared = np.zeros((self._groups**2, measures))
-        for one, other, adding in self._steps:
-            together += adding @ (groups.influence[one] * groups.influence[other])
-            shared += adding @ (groups.present[one] & groups.present[other]).astype(np.float64)
-        shape = (self._groups, self._groups, measures)
-        # A couple of cells is seen once, with the lower group first.
-        together = together.reshape(shape) + together.reshape(shape).swapaxes(0, 1)
-        shared = shared.reshape(shape) + shared.reshape(shape).swapaxes(0, 1)
+        together = self.products(groups.influence)
+        shared = self.products(groups.present.astype(np.float64))
         scale = np.sqrt(groups.variance[:, None] * groups.variance[None, :])
         r = np.clip(divide(together, scale, otherwise=0.0), -1.0, 1.0)
         few = (groups.events < FEW_EVENTS) & proportion
@@ -97,25 +102,24 @@ class Gap:
     high: Floats
 
 
-class Pairs:
-    """Every pair of the groups of one sample, and what they come to over all groups.
+class Contrasts:
+    """Pairs of groups, the first of each against the second.
 
     Args:
-        sample: [G, M], groups with evidence only, at least two.
-        overlap: of the same groups and measures.
+        first, second: [P, M].
+        correlation: [P, M], of the two.
+        df: [P, M], degrees of freedom.
+        groups: how many there are: what is simultaneous is so over all their pairs.
         alpha: one minus the confidence level.
     """
 
-    def __init__(self, sample: Sample, overlap: Overlap, alpha: float) -> None:
-        self.groups, self.measures = sample.value.shape
-        self.first, self.second = np.triu_indices(self.groups, k=1)
-        everything = np.arange(self.measures)
-        self._i, self._j = sample.take(self.first, everything), sample.take(self.second, everything)
-        self._values = sample.value
-        self._r = overlap.correlation[self.first, self.second]
-        self._df = _degrees_of_freedom(self._i, self._j, overlap.shared[self.first, self.second])
-        self._plain = plain(alpha, self._df)
-        self._simultaneous = simultaneous(alpha, self.groups, self._df)
+    def __init__(
+        self, first: Sample, second: Sample, correlation: Floats, df: Floats, groups: int, alpha: float
+    ) -> None:
+        self.groups, self.measures = groups, correlation.shape[1]
+        self._i, self._j, self._r, self._df = first, second, correlation, df
+        self._plain = plain(alpha, df)
+        self._simultaneous = simultaneous(alpha, groups, df)
 
     def differences(self, *, together: bool = True) -> Intervals:
         """First minus second; simultaneous over all pairs, or each by itself."""
@@ -123,6 +127,15 @@ class Pairs:
         value = self._i.value - self._j.value
         below, above = self._margins(critical)
         return Intervals(value=value, low=value - below, high=value + above)
+
+    def largest(self) -> Gap:
+        """The largest difference of any pair, never below 0."""
+        together, alone = self.differences(), self.differences(together=False)
+        return Gap(
+            value=np.abs(together.value).max(axis=0),
+            low=np.maximum(0.0, np.maximum(together.low, -together.high).max(axis=0)),
+            high=np.maximum(alone.high, -alone.low).max(axis=0),
+        )
 
     def p_values(self) -> Floats:
         """Of every pair [P, M], simultaneous over all of them: below alpha just where the interval lies beyond 0."""
@@ -148,46 +161,6 @@ class Pairs:
         logs = self._logs(critical)
         found = Intervals(value=np.exp(logs.value), low=_exp(logs.low), high=_exp(logs.high))
         return self._with_zeros(found, critical)
-
-    def difference(self) -> Gap:
-        """Largest minus smallest group value, never below 0."""
-        together, alone = self.differences(), self.differences(together=False)
-        return Gap(
-            value=kinds.difference(self._values),
-            low=np.maximum(0.0, np.maximum(together.low, -together.high).max(axis=0)),
-            high=np.maximum(alone.high, -alone.low).max(axis=0),
-        )
-
-    def ratio(self) -> Gap:
-        """Smallest over largest group value, never above 1; NaN where both are 0."""
-        together, alone = self.ratios(), self.ratios(together=False)
-        return Gap(
-            value=kinds.ratio(self._values),
-            low=np.minimum(alone.low, inverse(alone.high)).min(axis=0),
-            high=np.minimum(1.0, np.minimum(together.high, inverse(together.low)).min(axis=0)),
-        )
-
-    def max_geomean(self) -> Gap:
-        """Largest group value over the geometric mean of all, never below 1; NaN where a group is at 0."""
-        logs = self._logs(self._simultaneous)
-        positive = (self._values > 0).all(axis=0)
-        return Gap(
-            value=kinds.max_geomean(self._values),
-            low=np.where(positive, _exp(np.maximum(0.0, self._over_others(logs.low, -logs.high))), np.nan),
-            high=np.where(positive, _exp(self._over_others(logs.high, -logs.low)), np.nan),
-        )
-
-    def gini(self) -> Gap:
-        """Gini coefficient of the group values, from 0, all equal, to 1, all in one group; NaN where all are at 0."""
-        found = self.differences()
-        total = self.groups * (self.groups - 1) * self._values.mean(axis=0)
-        low = np.maximum(0.0, np.maximum(found.low, -found.high)).sum(axis=0)
-        high = np.maximum(found.high, -found.low).sum(axis=0)
-        return Gap(
-            value=kinds.gini(self._values),
-            low=np.minimum(1.0, divide(low, total)),
-            high=np.minimum(1.0, divide(high, total)),
-        )
 
     @functools.cached_property
     def _zero(self) -> Floats:
@@ -233,13 +206,6 @@ class Pairs:
             high=log + _combined(above_i, below_j, self._r),
         )
 
-    def _over_others(self, ahead: Floats, behind: Floats) -> Floats:
-        """The largest mean over all groups, itself with 0 among them, of what is said of a group against each: `ahead`
-        [P, M] of the first of a pair against the second, `behind` the other way round."""
-        against = np.zeros((self.groups, self.groups, self.measures))
-        against[self.first, self.second], against[self.second, self.first] = ahead, behind
-        return np.asarray(against.mean(axis=1).max(axis=0))
-
     def _with_zeros(self, found: Intervals, critical: Floats) -> Intervals:
         """0 over positive is 0, between 0 and upper over lower limit; positive over 0 is its inverse; 0 over 0 is
         nothing, between 0 and 1."""
@@ -255,6 +221,66 @@ class Pairs:
         )
 
 
+class Pairs(Contrasts):
+    """Every pair of the groups of one sample, and what they come to over all groups.
+
+    Args:
+        sample: [G, M], groups with evidence only, at least two.
+        overlap: of the same groups and measures.
+        alpha: one minus the confidence level.
+    """
+
+    def __init__(self, sample: Sample, overlap: Overlap, alpha: float) -> None:
+        self.first, self.second = np.triu_indices(len(sample.value), k=1)
+        everything = np.arange(sample.value.shape[1])
+        i, j = sample.take(self.first, everything), sample.take(self.second, everything)
+        df = degrees_of_freedom(i, j, overlap.shared[self.first, self.second])
+        super().__init__(i, j, overlap.correlation[self.first, self.second], df, len(sample.value), alpha)
+        self._values = sample.value
+
+    def difference(self) -> Gap:
+        """Largest minus smallest group value, never below 0."""
+        return dataclasses.replace(self.largest(), value=kinds.difference(self._values))
+
+    def ratio(self) -> Gap:
+        """Smallest over largest group value, never above 1; NaN where both are 0."""
+        together, alone = self.ratios(), self.ratios(together=False)
+        return Gap(
+            value=kinds.ratio(self._values),
+            low=np.minimum(alone.low, inverse(alone.high)).min(axis=0),
+            high=np.minimum(1.0, np.minimum(together.high, inverse(together.low)).min(axis=0)),
+        )
+
+    def max_geomean(self) -> Gap:
+        """Largest group value over the geometric mean of all, never below 1; NaN where a group is at 0."""
+        logs = self._logs(self._simultaneous)
+        positive = (self._values > 0).all(axis=0)
+        return Gap(
+            value=kinds.max_geomean(self._values),
+            low=np.where(positive, _exp(np.maximum(0.0, self._over_others(logs.low, -logs.high))), np.nan),
+            high=np.where(positive, _exp(self._over_others(logs.high, -logs.low)), np.nan),
+        )
+
+    def gini(self) -> Gap:
+        """Gini coefficient of the group values, from 0, all equal, to 1, all in one group; NaN where all are at 0."""
+        found = self.differences()
+        total = self.groups * (self.groups - 1) * self._values.mean(axis=0)
+        low = np.maximum(0.0, np.maximum(found.low, -found.high)).sum(axis=0)
+        high = np.maximum(found.high, -found.low).sum(axis=0)
+        return Gap(
+            value=kinds.gini(self._values),
+            low=np.minimum(1.0, divide(low, total)),
+            high=np.minimum(1.0, divide(high, total)),
+        )
+
+    def _over_others(self, ahead: Floats, behind: Floats) -> Floats:
+        """The largest mean over all groups, itself with 0 among them, of what is said of a group against each: `ahead`
+        [P, M] of the first of a pair against the second, `behind` the other way round."""
+        against = np.zeros((self.groups, self.groups, self.measures))
+        against[self.first, self.second], against[self.second, self.first] = ahead, behind
+        return np.asarray(against.mean(axis=1).max(axis=0))
+
+
 def _couples(cells: Cells) -> Iterator[tuple[Index, Index]]:
     """Cells of one subject, two and two, the lower group first: those next to each other, then one further apart."""
     order = np.lexsort((cells.group, cells.subject))
@@ -266,7 +292,7 @@ def _couples(cells: Cells) -> Iterator[tuple[Index, Index]]:
         yield order[same], order[same + apart]
 
 
-def _degrees_of_freedom(i: Sample, j: Sample, shared: Bools) -> Floats:
+def degrees_of_freedom(i: Sample, j: Sample, shared: Bools) -> Floats:
     """Welch's, from variances without the floor; of the smaller group where the two share subjects."""
     df_i, df_j = i.kish - 1, j.kish - 1
     smaller = np.minimum(df_i, df_j)

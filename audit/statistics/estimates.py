@@ -131,20 +131,11 @@ class Rates:
 
     @classmethod
     def of(cls, groups: Groups, evidence: Bools) -> Self:
-        """A group's own design effect is noisy: it leans towards that of pictures all alike the fewer people are behind
-        the events, and groups with evidence [G, M] have at least what they share.
-
-        Shared is the geometric mean of sharing by images and by subjects: the first alone is far too wide where
-        groups differ in images a subject, the second alone too narrow.
-        """
-        p, each = groups.mean, groups.items / np.where(groups.kish > 0, groups.kish, np.nan)
-        size = np.where(groups.variance > 0, divide(p * (1 - p), groups.variance), groups.kish)
-        own = divide(groups.items, size)
-        lean = (ALL_ALIKE / np.fmax(groups.events, ALL_ALIKE)) ** 4
-        effect = own + lean * np.fmax(0.0, each - own)
-        shared = np.sqrt(_mean(effect, evidence) * each * _mean(effect / each, evidence))
-        effect = np.where(evidence, np.fmax(effect, shared), effect)
-        return cls(value=p, kish=groups.kish, size=divide(groups.items, effect))
+        """A group's own size is noisy: it leans towards that of pictures all alike the fewer people are behind the
+        events, and groups with evidence [G, M] have at most what their shared design effect leaves."""
+        own = leaning(own_size(groups), groups.kish, groups.events)
+        size = np.where(evidence, np.fmin(own, shared_size(groups, own, evidence)), own)
+        return cls(value=groups.mean, kish=groups.kish, size=size)
 
     @property
     def spread(self) -> Floats:
@@ -175,17 +166,8 @@ class Means:
 
     @classmethod
     def of(cls, groups: Groups, evidence: Bools, relative: Bools) -> Self:
-        """Skewed values in a small group look tamer than they are: its variance is at least the pooled one.
-
-        Pooled is the relative variance where a measure is `relative` [M] (an image's value is always above 0), else the
-        variance itself; again the geometric mean of a subject's and an item's.
-        """
-        scale = np.where(relative, groups.mean**2, np.where(groups.items > 0, 1.0, np.nan))
-        weights = np.where(evidence & (scale > 0), groups.kish - 1, 0.0)
-        share = divide(groups.variance, scale)
-        per_subject = _mean(share * groups.kish, weights)
-        per_item = _mean(share * groups.items, weights)
-        pooled = scale * np.sqrt(divide(per_subject, groups.kish) * divide(per_item, groups.items))
+        """Skewed values in a small group look tamer than they are: its variance is at least the pooled one."""
+        pooled = pooled_variance(groups, evidence, relative)
         floored = np.where(evidence, np.fmax(groups.variance, pooled), groups.variance)
         return cls(value=groups.mean, kish=groups.kish, spread=groups.variance, floored=floored)
 
@@ -200,6 +182,40 @@ class Means:
     def take(self, groups: NDArray[Any], measures: NDArray[Any]) -> Self:
         at = np.ix_(groups, measures)
         return type(self)(value=self.value[at], kish=self.kish[at], spread=self.spread[at], floored=self.floored[at])
+
+
+def own_size(groups: Groups) -> Floats:
+    """As many independent items as have the variance of each proportion; K where nothing was seen of it."""
+    p = groups.mean
+    return np.where(groups.variance > 0, divide(p * (1 - p), groups.variance), groups.kish)
+
+
+def leaning(size: Floats, kish: Floats, events: Floats) -> Floats:
+    """An effective size, the nearer to that of pictures all alike (K) the fewer people are behind the events."""
+    lean = (ALL_ALIKE / np.fmax(events, ALL_ALIKE)) ** 4
+    return divide(np.ones_like(size), 1 / size + lean * np.fmax(0.0, 1 / kish - 1 / size))
+
+
+def shared_size(groups: Groups, size: Floats, evidence: Bools) -> Floats:
+    """Effective sizes by the design effect N / n* that groups with evidence [G, M] share.
+
+    It is the geometric mean of sharing by images and by subjects: the first alone is far too wide where groups differ
+    in images a subject, the second alone too narrow.
+    """
+    each, effect = divide(groups.items, groups.kish), divide(groups.items, size)
+    return divide(groups.items, np.sqrt(_mean(effect, evidence) * each * _mean(divide(effect, each), evidence)))
+
+
+def pooled_variance(groups: Groups, evidence: Bools, relative: Bools) -> Floats:
+    """What the variance of each mean would be if all with evidence were alike in the relative variance where a measure
+    is `relative` [M] (an image's value is always above 0), else in the variance itself: the geometric mean of a
+    subject's and an item's."""
+    scale = np.where(relative, groups.mean**2, np.where(groups.items > 0, 1.0, np.nan))
+    weights = np.where(evidence & (scale > 0), groups.kish - 1, 0.0)
+    share = divide(groups.variance, scale)
+    per_subject = _mean(share * groups.kish, weights)
+    per_item = _mean(share * groups.items, weights)
+    return np.asarray(scale * np.sqrt(divide(per_subject, groups.kish) * divide(per_item, groups.items)))
 
 
 def interval(sample: Sample, alpha: float) -> tuple[Floats, Floats]:
