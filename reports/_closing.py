@@ -115,13 +115,13 @@ def _measure(measurement: Measurement, name: str) -> Section:
 
 
 def _formula(measurement: Measurement) -> Iterator[tuple[str, str]]:
-    yield "Name", measurement.measure
+    better = {"lower": "lower is better", "higher": "higher is better"}.get(measurement.better, "neither end is better")
+    diagnostic = ", diagnostic" if measurement.diagnostic else ""
+    yield "Name", f"{measurement.measure} ({shown(measurement.unit)}, {better}{diagnostic})"
     if measurement.formula:
         yield "Formula", shown(measurement.formula, 900)
     if measurement.source:
         yield "Source", shown(measurement.source, 900)
-    better = {"lower": "lower is better", "higher": "higher is better"}.get(measurement.better, "neither end is better")
-    yield "Unit", f"{shown(measurement.unit)}; {better}" + ("; diagnostic" if measurement.diagnostic else "")
 
 
 def limits(reading: Reading) -> Section:

@@ -52,8 +52,8 @@ def _intro(reading: Reading, mass: Sequence[Measurement]) -> Iterator[Block]:
         f"A class activation map (method {joined([shown(m) for m in methods])}) shows how much each place of the "
         "picture speaks for the answer that was given. Relevance mass is the share of the map inside a region; lift "
         "divides it by the share of the picture that the region covers, so that 1 means no preference. "
-        f"{FOCUS_CAVEAT} Maps of the true class and of right and wrong answers alone, and the other focus measures, "
-        "are in tables/focus.csv."
+        f"{FOCUS_CAVEAT} Lift is shown where groups differ most; the rest of it, maps of the true class and of right "
+        "and wrong answers alone, and the other focus measures are in tables/focus.csv."
     )
     if reading.result.probe.get("aligned") == "landmarks":
         yield Text(
@@ -77,7 +77,8 @@ def _blocks(
     if having and draw:
         yield _regions(reading, having, attribute, f"focus{place}")
     yield from group_tables(reading, having, attribute, "Relevance mass", WIDE)
-    yield from group_tables(reading, reading.focus("lift"), attribute, "Lift", WIDE)
+    if draw:
+        yield from group_tables(reading, reading.focus("lift"), attribute, "Lift", WIDE)
 
 
 def _maps(found: MeanMap, name: str) -> Picture | None:

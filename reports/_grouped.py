@@ -11,7 +11,7 @@ from reports._reading import Reading, group
 from reports._wording import attribute_title, group_label, group_phrase, measure_title, shown
 
 WIDE = 4  # measures side by side: more do not fit a page
-UNFOLDED = 12  # a table of so many differences is shown whole
+UNFOLDED = 12  # a table of so many differences is shown whole, and so many of a longer one
 
 
 def group_tables(
@@ -68,17 +68,20 @@ def difference_table(
 ) -> Table | None:
     """One row a measure and attribute: difference, ratio, the two groups, p. None when nothing was compared.
 
-    In a long table the comparisons that are not clear are folded, but for the measures named in `always`.
+    In a long table all but the clearest comparisons are folded; the measures named in `always` are not, unless all
+    groups are alike.
     """
     found = [(m, gap) for m in measurements for a in reading.attributes if (gap := m.disparity(a)) is not None]
     if not found:
         return None
     tested = any(gap.p_value is not None for _, gap in found)
     rows = [_difference_row(m, gap)[: None if tested else -1] for m, gap in found]
-    kept = [len(found) <= UNFOLDED or gap.clear or m.measure in always for m, gap in found]
-    hidden = [row for row, keep in zip(rows, kept, strict=True) if not keep]
+    kept = _kept(found, always)
+    hidden = [place for place in range(len(found)) if place not in kept]
+    clear = sum(found[place][1].clear for place in hidden)
+    more = f"{len(hidden)} more comparison{'s' * (len(hidden) != 1)}"
+    what = f"{more}, {f'{clear} of them clear' if clear else 'none of them clear'}"
     left = [attributes for _, gap in found for attributes in gap.left_out]
-    what = f"{numbers.plural(len(hidden), 'comparison')} without a clear difference"
     directed = all(m.better in ("lower", "higher") for m in measurements)
     return Table(
         caption=caption,
@@ -91,11 +94,25 @@ def difference_table(
             Column("Best group" if directed else "Best or smallest"),
             *([Column("p", number=True)] if tested else []),
         ),
-        rows=tuple(row for row, keep in zip(rows, kept, strict=True) if keep),
+        rows=tuple(rows[place] for place in sorted(kept)),
         heads=2,
         note=left_out_note([a for place, a in enumerate(left) if a not in left[:place]], reading),
-        folded=folded(caption, what, "tables/disparities.csv", hidden),
+        folded=folded(caption, what, "tables/disparities.csv", [rows[place] for place in hidden]),
     )
+
+
+def _kept(found: Sequence[tuple[Measurement, Disparity]], always: Sequence[str]) -> set[int]:
+    """Rows that are not folded: all of a short table, else what is named in `always` and the clearest of the others."""
+    if len(found) <= UNFOLDED:
+        return set(range(len(found)))
+    others = [place for place, (m, gap) in enumerate(found) if gap.clear and m.measure not in always]
+
+    def order(place: int) -> tuple[float, float]:
+        gap = found[place][1]
+        return (gap.p_value if gap.p_value is not None else 1.0, -(gap.low or 0.0) / (gap.value or 1.0))
+
+    named = {place for place, (m, gap) in enumerate(found) if m.measure in always and gap.value != 0}
+    return named | set(sorted(others, key=order)[:UNFOLDED])
 
 
 def folded(caption: str, what: str, file: str, rows: Sequence[tuple[Cell, ...]]) -> Folded | None:
