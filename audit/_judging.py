@@ -17,6 +17,7 @@ NOT_JUDGED = "not judged"
 _SEVERITY = {"pass": 0, "inconclusive": 1, "fail": 2}
 # Room above the bare sample size, so that the interval is clear of the bound four times in five: (1 + z80 / z97.5)^2.
 _ROOM = (1 + 0.84 / 1.96) ** 2
+_KINDS = {"max_geomean": "largest group over the geometric mean", "gini": "Gini coefficient"}
 _HOPELESS = 100  # times the evidence there is
 
 
@@ -93,8 +94,11 @@ def find(rule: Rule, result: AuditResult) -> Finding:
     attribute = _attribute(rule.attribute, measurement)
     if rule.attribute is not None and attribute is None:
         return Finding(status=NOT_JUDGED, words=_why_no_attribute(rule, result, measurement))
-    if attribute is not None and rule.kind != "value" and measurement.disparity(attribute, rule.kind) is None:
+    gap = measurement.disparity(attribute, rule.kind) if attribute is not None else None
+    if attribute is not None and rule.kind != "value" and gap is None:
         return Finding(status=NOT_JUDGED, words=_why_no_attribute(rule, result, measurement))
+    if gap is not None and not gap.descriptive and gap.note and gap.value is None and gap.high is None:
+        return Finding(status=NOT_JUDGED, words=gap.note)  # a group at 0 leaves nothing of this kind to judge
     small = _small_groups(measurement, attribute)
     evidence = tuple(_evidence(rule, result, measurement, attribute))
     return dataclasses.replace(
@@ -289,7 +293,7 @@ def _what(rule: Rule, result: AuditResult, measurement: Measurement, seen: Evide
     if rule.kind == "value":
         subject = f"the {title} of the group {_group(seen.worst)}" if seen.worst else f"the overall {title}"
     else:
-        subject = f"the {rule.kind} in {title} by {attribute}"
+        subject = f"the {_KINDS.get(rule.kind, rule.kind)} in {title} by {attribute}"
     if math.isnan(seen.value):
         return f"{subject} could not be measured; {rule.allowed} is allowed"
     bounds = [b for b in (rule.min, rule.max) if b is not None]

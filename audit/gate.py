@@ -21,8 +21,14 @@ from audit.result import Attributes, AuditResult
 
 __all__ = ["Policy", "Rule", "RuleVerdict", "Verdict", "exit_status", "judge", "read_policy"]
 
-KINDS = ("value", "difference", "ratio")
-_LATER = ("max_geomean", "gini", "change")  # kinds of the interface page that this version does not judge
+KINDS = ("value", "difference", "ratio", "max_geomean", "gini")
+_LATER = ("change",)  # kinds of the interface page that this version does not judge
+_REACH = {
+    "difference": (0.0, math.inf, "0 or more"),
+    "ratio": (0.0, 1.0, "from 0 to 1"),
+    "max_geomean": (1.0, math.inf, "1 or more"),
+    "gini": (0.0, 1.0, "from 0 to 1"),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -285,9 +291,9 @@ def _rule(row: Any, where: str) -> Rule:
 
 def _reachable(rule: Rule, where: str) -> None:
     """A difference of groups is never negative, a ratio of smallest to largest never above 1."""
-    most, range_ = (math.inf, "0 or more") if rule.kind == "difference" else (1.0, "from 0 to 1")
+    least, most, range_ = _REACH[rule.kind]
     for key, bound in (("min", rule.min), ("max", rule.max)):
-        if bound is not None and not 0 <= bound <= most:
+        if bound is not None and not least <= bound <= most:
             raise PolicyError(f"no {rule.kind} can be there", value=bound, allowed=range_, where=f"{where} {key}")
 
 

@@ -43,14 +43,17 @@ def policy(reading: Reading, verdict: Mapping[str, Any] | None) -> Section | Non
     )
 
 
+_SUMMARIES = {"max_geomean": "largest over geometric mean", "gini": "Gini coefficient"}
+
+
 def _rule_row(reading: Reading, rule: Mapping[str, Any]) -> tuple[Cell, ...]:
     parameters = {str(k): str(v) for k, v in (rule.get("parameters") or {}).items()}
     judged = reading.result.find(str(rule.get("measure")), parameters or None)
     kind = str(rule.get("kind", "value"))
-    unit = "ratio" if kind == "ratio" or judged is None else judged.unit
+    unit = "ratio" if kind in ("ratio", *_SUMMARIES) or judged is None else judged.unit
     attribute = rule.get("attribute")
     where = f"by {attribute_title(str(attribute))}" if attribute else "overall"
-    measured = f"{shown(kind)} of {shown(rule.get('title') or rule.get('measure', '–'))} {where}"
+    measured = f"{_SUMMARIES.get(kind, shown(kind))} of {shown(rule.get('title') or rule.get('measure', '–'))} {where}"
     basis = [shown(rule[k], 200) for k in ("reason", "basis") if rule.get(k)]
     return (
         Cell(shown(rule.get("id", "–"))),

@@ -50,6 +50,42 @@ def test_a_min_bound_is_judged_the_other_way_round() -> None:
     assert statuses == ["pass", "inconclusive", "fail"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "limits", "bounds", "words"),
+    [
+        pytest.param(
+            "max_geomean", (1.1, 1.3, 1.6), (1.7, 1.5, 1.05), "largest group over the geometric mean", id="NIST"
+        ),
+        pytest.param("gini", (0.1, 0.2, 0.4), (0.5, 0.3, 0.05), "Gini coefficient", id="Gini"),
+    ],
+)
+def test_other_summaries_are_judged_alike(
+    kind: str, limits: tuple[float, float, float], bounds: tuple[float, ...], words: str
+) -> None:
+    found = result(measured(disparities=(dataclasses.replace(gap(*limits), kind=kind),)))
+    verdicts = [one(dataclasses.replace(GAP, kind=kind, max=bound), found) for bound in bounds]
+    _, value, high = limits
+    k = ((high - value) / (bounds[1] - value)) ** 2
+
+    assert [v.status for v in verdicts] == ["pass", "inconclusive", "fail"]
+    assert verdicts[2].explanation.startswith(f"Fails: the {words} in wrong-gender rate by skin is {value}")
+    assert verdicts[1].subjects_needed == math.ceil(found.measurements[0].overall.subjects * k * (1 + 0.84 / 1.96) ** 2)
+
+
+def test_a_kind_that_a_zero_makes_impossible_is_not_judged() -> None:
+    row = dataclasses.replace(
+        gap(0.0, 0.0, 0.0),
+        kind="max_geomean",
+        value=None,
+        low=None,
+        high=None,
+        note="a group is at 0",
+    )
+    verdict = one(dataclasses.replace(GAP, kind="max_geomean", max=1.5), result(measured(disparities=(row,))))
+
+    assert (verdict.status, verdict.explanation) == ("not judged", "Not judged: a group is at 0.")
+
+
 def test_a_failing_gap_is_explained_in_one_sentence() -> None:
     verdict = one(GAP, result(measured(disparities=(gap(0.06, 0.1, 0.14),))))
 
@@ -328,7 +364,13 @@ HEAD = '[[rule]]\nid = "a"\nmeasure = "wrong_label_rate"\n'
         (HEAD + "max = 1\natribute = 'x'\n", ("Did you mean attribute?",)),
         (HEAD + "max = '5 %'\n", ("[[rule]] 1 max", "'5 %'", "a finite number")),
         (HEAD + "max = nan\n", ("max", "a finite number")),
-        (HEAD + "max = 1\nkind = 'gini'\nattribute = 'x'\n", ("this version", "'gini'", "value, difference, ratio")),
+        (
+            HEAD + "max = 1\nkind = 'change'\nattribute = 'x'\n",
+            ("this version", "'change'", "max_geomean, gini"),
+        ),
+        (HEAD + "max = 0.9\nkind = 'max_geomean'\nattribute = 'x'\n", ("0.9", "1 or more")),
+        (HEAD + "max = 1.5\nkind = 'gini'\nattribute = 'x'\n", ("1.5", "from 0 to 1")),
+        (HEAD + "max = 1.2\nkind = 'max_geomean'\n", ("name the attribute",)),
         (HEAD + "max = 1\nkind = 'diference'\n", ("Did you mean difference?",)),
         (HEAD + "max = 1\nkind = 'difference'\n", ("name the attribute",)),
         (HEAD + "max = -0.1\nkind = 'difference'\nattribute = 'x'\n", ("-0.1", "0 or more")),
@@ -358,3 +400,10 @@ def test_pictures_without_a_subject_are_subjects_of_their_own_where_limits_are_w
     found = dataclasses.replace(result(measured(groups=(dark, GROUPS[0]))), records=items)
 
     assert one(EACH, found).status == "fail"
+
+
+@pytest.mark.parametrize("kind", ["difference", "ratio", "max_geomean", "gini"])
+def test_every_kind_of_gap_can_be_asked_for(tmp_path: Path, kind: str) -> None:
+    rule = read_policy(write(tmp_path, HEAD + f"max = 1\nkind = '{kind}'\nattribute = 'skin'\n")).rules[0]
+
+    assert (rule.kind, rule.max) == (kind, 1)
