@@ -103,7 +103,7 @@ class ExportedGraph:
     def tapped(
         self,
         values: Sequence[Any] = (),
-        strengths: Sequence[tuple[int, bool, bool]] = (),
+        strengths: Sequence[tuple[int, bool, bool, int]] = (),
         leaf: int | None = None,
     ) -> Tapped:
         from audit.runtimes._exported_taps import ExportedTapped

@@ -9,11 +9,14 @@ from audit.runtimes._exported_graph import ExportedGraph
 from audit.runtimes._torch_program import Taken, in_place
 
 
-def strengths_of(x: Any, clip: bool, last: bool) -> Any:  # noqa: FBT001  torch.fx calls by position
-    """A map [B, C, h, w] (or [B, h, w, C], or a vector [B, C]) to [3, B], in the order of audit.runtimes.REDUCTIONS."""
+def strengths_of(x: Any, clip: bool, last: bool, spare: int) -> Any:  # noqa: FBT001  torch.fx calls by position
+    """A map [B, C, h, w] (or [B, h, w, C], tokens [B, T, C], a vector [B, C]) to [3, B], in the order of
+    audit.runtimes.REDUCTIONS."""
     import torch
 
     x = x.float()
+    if x.dim() == 3:
+        x, last = x[:, spare:].transpose(1, 2)[..., None], False
     if last and x.dim() == 4:
         x = x.permute(0, 3, 1, 2)
     if clip:
@@ -41,7 +44,7 @@ class ExportedTapped:
         self,
         program: ExportedGraph,
         values: Sequence[Any] = (),
-        strengths: Sequence[tuple[int, bool, bool]] = (),
+        strengths: Sequence[tuple[int, bool, bool, int]] = (),
         leaf: int | None = None,
     ) -> None:
         import torch

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from audit.runtimes import Layer
 
 Seen = tuple[int, ...]
+_SPARE = 3  # tokens beside those of the grid, at most: a class token, a distillation token, one more
 
 
 class Found(Protocol):
@@ -38,17 +41,57 @@ class UniqueNames:
         return name
 
 
-def shape_of(seen: Seen, *, channels_last: bool) -> Seen:
-    """(C, h, w) of one image for a value [N, C, h, w] or [N, h, w, C]; (C,) for a map of one cell and for a vector."""
-    shape = (seen[3], seen[1], seen[2]) if len(seen) == 4 and channels_last else seen[1:]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """How a layer's value lies in memory.
+
+    `last`: if it has four axes they are [N, h, w, C]. `grid`: it is tokens [N, T, C], of which the last h times w are
+    the cells of a map, row by row; the `spare` ones before them (a class token) are no part of it.
+    """
+
+    last: bool = False
+    grid: tuple[int, int] | None = None
+    spare: int = 0
+
+
+def layout_of(seen: Seen, *, last: bool, grids: Collection[tuple[int, int]]) -> Layout:
+    """The layout of a value [N, ...] of this shape. Tokens are laid out on one of the `grids` that the network's own
+    maps have, else on a square."""
+    if len(seen) != 3:
+        return Layout(last=last)
+    for spare in range(_SPARE + 1):
+        cells = seen[1] - spare
+        side = math.isqrt(max(cells, 0))
+        found = [grid for grid in grids if math.prod(grid) == cells] or [(side, side)] * (side > 1 and side**2 == cells)
+        if found:
+            return Layout(grid=found[0], spare=spare)
+    return Layout()
+
+
+PLAIN = Layout()
+
+
+def grids_of(seen: Iterable[tuple[Seen, bool]]) -> tuple[tuple[int, int], ...]:
+    """Height and width of the maps among values, given by shape and whether channels are last; each once."""
+    found = ((s[1], s[2]) if last else (s[2], s[3]) for s, last in seen if len(s) == 4)
+    return tuple(dict.fromkeys(found))
+
+
+def shape_of(seen: Seen, layout: Layout) -> Seen:
+    """(C, h, w) of one image for a map or tokens; (C,) for a map of one cell and for a vector."""
+    if layout.grid is not None:
+        return (seen[2], *layout.grid)
+    shape = (seen[3], seen[1], seen[2]) if len(seen) == 4 and layout.last else seen[1:]
     return shape[:1] if len(seen) == 4 and shape[1:] == (1, 1) else shape
 
 
-def odd(seen: Seen) -> str | None:
-    """Why a value of this shape can't be read; None: it can."""
-    if len(seen) in (2, 4):
+def odd(seen: Seen, layout: Layout, batch: int) -> str | None:
+    """Why a value of this shape can't be read; None: it can. `batch`: how many pictures went in."""
+    if seen[:1] != (batch,):
+        return f"its value has the shape {list(seen)} for a batch of {batch}: it is not one picture after the other"
+    if len(seen) in (2, 4) or layout.grid is not None:
         return None
-    return f"its value has the shape {list(seen)}; maps [N, C, h, w] and vectors [N, C] can be read"
+    return f"its value has the shape {list(seen)}; maps [N, C, h, w], tokens [N, h w, C] and vectors [N, C] can be read"
 
 
 def in_order(kept: Sequence[tuple[Found, Seen, str | None]]) -> tuple[Layer, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Description, Head, Layer, TensorSpec
-from audit.runtimes._layers import in_order, odd, shape_of
+from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
 from audit.runtimes._onnx_graph import Graph, Place
 from audit.runtimes._onnx_heads import NotLinear, Route, compose, trace
 from audit.runtimes._onnx_names import Names
@@ -17,7 +17,7 @@ from audit.runtimes._onnx_taps import Taps
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
 NO_GRADIENTS = "an ONNX file gives no gradients in this version"
 HEAD_TOLERANCE = 1e-4
@@ -38,7 +38,7 @@ class Seen:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Found:
-    """What one run through the copy gave."""
+    """What heads are read from and checked with."""
 
     shapes: Mapping[str, tuple[int, ...]]  # by value
     constants: Mapping[str, NDArray[Any]]  # by value
@@ -54,16 +54,18 @@ def look_inside(
     outputs: tuple[TensorSpec, ...],
     half: bool,
     unlifted: str | None,
+    batch: int,
 ) -> Seen:
     """Describe the model.
 
     Args:
         model: the graph as it will be tapped.
-        run: runs a changed copy of it on one picture of noise.
+        run: runs a changed copy of it on pictures of noise.
         inputs: as the file has them.
         outputs: as the file has them.
         half: whether it computes in float16.
         unlifted: why nothing in it can be tapped, if so.
+        batch: how many pictures of noise `run` feeds.
     """
     graph = Graph(model)
     places = graph.places()
@@ -73,17 +75,22 @@ def look_inside(
     pooled = {route.source for route in routes if route.source is not None and route.source in graph.producer}
     extra = [graph.place(tensor, graph.producer[tensor].op_type.lower(), names) for tensor in sorted(pooled - known)]
     places = sorted([*places, *_renamed(extra, places)], key=lambda place: graph.position[place.tensor])
-    found = _run_once(graph, model, run, places, routes)
+    shapes = _shapes(graph, model, run, places, routes)
+    grids = grids_of((shapes[place.tensor], place.layout.last) for place in places)
+    places = [
+        dataclasses.replace(p, layout=layout_of(shapes[p.tensor], last=p.layout.last, grids=grids)) for p in places
+    ]
+    found = _values(graph, model, run, places, routes, shapes)
     heads, missing = _heads(graph, routes, places, found, HALF_TOLERANCE if half else HEAD_TOLERANCE)
     if unlifted:
         heads, missing = {}, dict.fromkeys((route.output for route in routes), unlifted)
-    layers = _layers(places, found.shapes, {head.layer for head in heads.values()}, unlifted)
+    layers = _layers(places, shapes, {head.layer for head in heads.values()}, unlifted, batch)
     hidden = sum(1 for _ in nested_nodes(graph.nodes)) - len(graph.nodes)
     note = f"{hidden} operators inside branches and loops of the model can't be looked into."
     return Seen(
         description=Description(
             inputs=inputs,
-            outputs=tuple(dataclasses.replace(s, shape=(None, *found.shapes[s.name][1:])) for s in outputs),
+            outputs=tuple(dataclasses.replace(s, shape=(None, *shapes[s.name][1:])) for s in outputs),
             layers=layers,
             heads=heads,
             heads_missing=missing,
@@ -92,7 +99,7 @@ def look_inside(
             notes=(note,) if hidden else (),
         ),
         places={place.name: place for place in places},
-        vectors=frozenset(place.name for place in places if len(found.shapes[place.tensor]) == 2),
+        vectors=frozenset(place.name for place in places if len(shapes[place.tensor]) == 2),
     )
 
 
@@ -101,25 +108,45 @@ def _renamed(extra: list[Place], places: list[Place]) -> list[Place]:
     return [dataclasses.replace(place, name=place.tensor if place.name in taken else place.name) for place in extra]
 
 
-def _run_once(graph: Graph, model: ModelProto, run: Run, places: list[Place], routes: list[Route]) -> _Found:
-    """Shapes of all values that matter, without keeping the values: one pass on one picture."""
+def _on_the_way(routes: list[Route]) -> list[NodeProto]:
+    """The nodes of all heads."""
+    return [node for route in routes for node in (*route.steps, *([route.pool] if route.pool else ()))]
+
+
+def _shapes(
+    graph: Graph, model: ModelProto, run: Run, places: list[Place], routes: list[Route]
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of all values that matter, by value, without keeping the values."""
     taps = Taps(model)
-    by_tensor = {place.tensor: place for place in places}
-    nodes = [node for route in routes for node in (*route.steps, *([route.pool] if route.pool else ()))]
     values = {
-        *by_tensor,
+        *(place.tensor for place in places),
         *(route.output for route in routes),
-        *(name for node in nodes for name in (node.output[0], *graph.variables(node))),
+        *(name for node in _on_the_way(routes) for name in (node.output[0], *graph.variables(node))),
     }
     shapes = {value: taps.shape(value) for value in sorted(values)}
-    used = {name for node in nodes for name in node.input if name in graph.constants}
+    got = run(taps.finished(), list(shapes.values()))
+    return {value: tuple(int(n) for n in shape) for value, shape in zip(shapes, got, strict=True)}
+
+
+def _values(
+    graph: Graph,
+    model: ModelProto,
+    run: Run,
+    places: list[Place],
+    routes: list[Route],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> _Found:
+    """What heads are read from and checked with, from another pass: now it is known how maps lie in memory."""
+    taps = Taps(model)
+    maps = {place.tensor: place for place in places if len(shapes[place.tensor]) == 4 or place.layout.grid}
+    used = {name for node in _on_the_way(routes) for name in node.input if name in graph.constants}
     constants = {name: taps.copy(name) for name in sorted(used)}
-    means = {route.source: taps.mean(by_tensor[route.source]) for route in routes if route.source in by_tensor}
+    means = {route.source: taps.mean(maps[route.source]) for route in routes if route.source in maps}
     logits = {route.output: taps.copy(route.logits) for route in routes}
-    wanted = [*shapes.values(), *constants.values(), *means.values(), *logits.values()]
+    wanted = [*constants.values(), *means.values(), *logits.values()]
     got = dict(zip(wanted, run(taps.finished(), wanted), strict=True))
     return _Found(
-        shapes={value: tuple(int(n) for n in got[name]) for value, name in shapes.items()},
+        shapes=shapes,
         constants={value: got[name] for value, name in constants.items()},
         means={str(value): got[name] for value, name in means.items()},
         logits={output: got[name] for output, name in logits.items()},
@@ -163,14 +190,14 @@ def _check(
 
 
 def _layers(
-    places: list[Place], shapes: Mapping[str, tuple[int, ...]], pooled: set[str], unlifted: str | None
+    places: list[Place], shapes: Mapping[str, tuple[int, ...]], pooled: set[str], unlifted: str | None, batch: int
 ) -> tuple[Layer, ...]:
     kept = []
     for place in places:
         seen = shapes[place.tensor]
-        shape = shape_of(seen, channels_last=place.channels_last)
+        shape = shape_of(seen, place.layout)
         # A gate or an answer, not a layer: sigmoids of vectors and convolutions that work on a pooled vector.
         if place.name not in pooled and len(shape) == 1 and place.kind in {"sigmoid", "conv"}:
             continue
-        kept.append((place, shape, unlifted or odd(seen)))
+        kept.append((place, shape, unlifted or odd(seen, place.layout, batch)))
     return in_order(kept)

@@ -6,6 +6,7 @@ import dataclasses
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from audit.runtimes._layers import Layout
 from audit.runtimes._onnx_names import Names
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Place:
     kind: str
     convolution: bool
     non_negative: bool
-    channels_last: bool
+    layout: Layout  # whether channels are last; tokens are laid out once their shape is known
     quantized: tuple[str, str] | None = None  # scale and zero point of an integer value
 
 
@@ -135,7 +136,7 @@ class Graph:
             kind=kind,
             convolution=behind is not None,
             non_negative=self._non_negative(node, kind),
-            channels_last=tensor in self._last,
+            layout=Layout(last=tensor in self._last),
             quantized=(node.input[6], node.input[7]) if node.op_type == "QLinearConv" else None,
         )
 

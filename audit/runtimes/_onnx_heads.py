@@ -89,7 +89,8 @@ def compose(
     if route.pool is None or route.source is None:
         raise NotLinear(route.blocked)
     pooled, seen = math.prod(shapes[route.pool.output[0]][1:]), shapes.get(route.source, ())
-    if len(seen) != 4 or pooled not in (seen[1], seen[3]):
+    channels = {3: seen[2:], 4: seen[1::2]}.get(len(seen), ())  # of tokens, of a map in either order
+    if pooled not in channels:
         raise NotLinear(f"the pooling before the output {route.output!r} does not average a whole map to one number")
     weight, bias = np.eye(pooled), np.zeros(pooled)
     for node in route.steps:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 PREFIX = "bias_audit"
+_END = 2**31 - 1  # further than any axis is long
 
 
 class Taps:
@@ -82,7 +83,15 @@ class Taps:
         value = self._add("Cast", value, to=TensorProto.FLOAT)
         if vector:
             return self._add("Reshape", value, self._constant([0, -1, 1, 1]))
-        return self._add("Transpose", value, perm=TO_FIRST) if place.channels_last else value
+        if place.layout.grid is not None:
+            return self._tokens(value, place.layout.spare, place.layout.grid)
+        return self._add("Transpose", value, perm=TO_FIRST) if place.layout.last else value
+
+    def _tokens(self, value: str, spare: int, grid: tuple[int, int]) -> str:
+        """Tokens [N, T, C] as the map of those that are cells."""
+        if spare:
+            value = self._add("Slice", value, self._constant([spare]), self._constant([_END]), self._constant([1]))
+        return self._add("Reshape", self._add("Transpose", value, perm=[0, 2, 1]), self._constant([0, 0, *grid]))
 
     def _over_channels(self, value: str) -> str:
         if self._opset < 18:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Capture
+from audit.runtimes._layers import Layout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,14 +23,20 @@ def rows(value: Any, real: int) -> NDArray[np.float32]:
     return array[:real]
 
 
-def channels_first(value: Any, *, last: bool) -> NDArray[np.float32]:
+def channels_first(value: Any, layout: Layout) -> NDArray[np.float32]:
     """A map as float32 [B, C, h, w], whatever the network's own order of axes."""
-    ordered = value.detach().permute(0, 3, 1, 2) if last else value.detach()
+    ordered = value.detach()
+    if layout.grid is not None:
+        ordered = ordered[:, layout.spare :].transpose(1, 2).unflatten(2, layout.grid)
+    elif layout.last:
+        ordered = ordered.permute(0, 3, 1, 2)
     array: NDArray[np.float32] = ordered.float().cpu().contiguous().numpy()
     return array
 
 
-def gradient_of(logits: Any, leaf: Any, real: int, *, last: bool) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+def gradient_of(
+    logits: Any, leaf: Any, real: int, layout: Layout
+) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
     """The gradient of each image's target logit, [real, C, h, w]. One logit: class 1 is it, class 0 its negative."""
     import torch
 
@@ -42,9 +49,9 @@ def gradient_of(logits: Any, leaf: Any, real: int, *, last: bool) -> Callable[[N
         else:
             picked = table[:real].gather(1, chosen[:, None])[:, 0]
         if not picked.requires_grad:  # this output does not depend on the layer
-            return channels_first(torch.zeros_like(leaf)[:real], last=last)
+            return channels_first(torch.zeros_like(leaf)[:real], layout)
         (found,) = torch.autograd.grad(picked.sum(), leaf, retain_graph=True, materialize_grads=True)
-        return channels_first(found[:real], last=last)
+        return channels_first(found[:real], layout)
 
     return gradient
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Description, Head, Layer, TensorSpec
-from audit.runtimes._layers import in_order, odd, shape_of
+from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
+from audit.runtimes._torch_capture import channels_first
 from audit.runtimes._torch_heads import Tail, find_tail, matrices
-from audit.runtimes._torch_layers import Found, find_layers, found_at
+from audit.runtimes._torch_layers import Found, find_layers
 from audit.runtimes._torch_program import Program, operator, tensors
 
 if TYPE_CHECKING:
@@ -38,15 +39,16 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
         inputs: what it wants to be fed.
         fixed: whether B is the only batch size it takes.
     """
-    found, tails = find_layers(program), {n: find_tail(program, v) for n, v in program.outputs.items() if v is not None}
-    found = _with_pooled(program, found, tails)
+    tails = {n: find_tail(program, v) for n, v in program.outputs.items() if v is not None}
+    found = find_layers(program, _pooled(program, tails))
     reach = [layer for layer in found if layer.reason is None]
     returned = untouched(program, images)
     failure, values = _trial(program, images, reach, tails)
-    heads, missing = _heads(program, returned, tails, values, found) if failure is None else ({}, {})
     shapes = dict(zip((layer.name for layer in reach), values["layers"], strict=False)) if failure is None else {}
+    found = _laid_out(found, shapes)
+    heads, missing = _heads(program, returned, tails, values, found) if failure is None else ({}, {})
     pooled = {head.layer for head in heads.values()}
-    layers = _layers(found, shapes, pooled, failure)
+    layers = _layers(found, shapes, pooled, failure, len(images))
     batches = [images, images if fixed else images[:1], images]
     broken, no_gradients = _tested(program, batches, layers, {layer.name: layer for layer in found}, tails)
     broken = failure or broken
@@ -95,31 +97,29 @@ def reason_of(error: BaseException) -> str:
     return last.removeprefix("RuntimeError: ").rstrip(".")[:300] or type(error).__name__
 
 
-def reducible(layer: Found) -> tuple[int, bool, bool]:
+def reducible(layer: Found) -> tuple[int, bool, bool, int]:
     """What `Tapped` needs to know to reduce a layer."""
-    return layer.place, not layer.non_negative, layer.last
+    return layer.place, not layer.non_negative, layer.layout.last, layer.layout.spare
 
 
-def _with_pooled(program: Program, found: list[Found], tails: Mapping[str, Tail]) -> list[Found]:
-    """The pooled map is a layer too where it is not behind a non-linearity (a concatenation, a scaled map)."""
-    places = {layer.place for layer in found if layer.reason is None}
-    taken = {layer.name for layer in found}
-    for tail in tails.values():
-        place = program.maker(tail.values[0]) if tail.values else None
-        if place is None or place in places or operator(program.nodes[place]).startswith("prim::"):
-            continue
-        kind = operator(program.nodes[place])
-        name = next(n for n in (kind, *(f"{kind}_{i}" for i in range(1, 99))) if n not in taken)
-        found = [*found, found_at(program, place, kind, name)]
-        places.add(place)
-        taken.add(name)
-    return sorted(found, key=lambda layer: layer.place)
+def _pooled(program: Program, tails: Mapping[str, Tail]) -> set[int]:
+    """Where the maps that heads read are made."""
+    places = (program.maker(tail.values[0]) for tail in tails.values() if tail.values)
+    return {p for p in places if p is not None and not operator(program.nodes[p]).startswith("prim::")}
+
+
+def _laid_out(found: list[Found], shapes: Mapping[str, tuple[int, ...]]) -> list[Found]:
+    """The layers with tokens laid out on the grids of the network's own maps."""
+    grids = grids_of((shapes.get(one.name, ()), one.layout.last) for one in found)
+    return [
+        replace(one, layout=layout_of(shapes.get(one.name, ()), last=one.layout.last, grids=grids)) for one in found
+    ]
 
 
 def _trial(
     program: Program, images: Any, reach: list[Found], tails: Mapping[str, Tail]
 ) -> tuple[str | None, dict[str, Any]]:
-    """Shapes of the layers, and for each output its logits and the values of its head, as arrays."""
+    """Shapes of the layers, and for each output its logits and the values of its head."""
     wanted = [program.nodes[layer.place].outputsAt(0) for layer in reach]
     parts = [(name, value) for name, tail in tails.items() for value in (tail.logits, *tail.values)]
     try:
@@ -128,7 +128,7 @@ def _trial(
         return reason_of(error), {}
     heads: dict[str, list[Any]] = {name: [] for name in tails}
     for (name, _), value in zip(parts, values[len(wanted) :], strict=True):
-        heads[name].append(value.detach().float().cpu().numpy())
+        heads[name].append(value.detach())
     return None, {"layers": [tuple(value.shape) for value in values[: len(wanted)]], "heads": heads}
 
 
@@ -136,7 +136,7 @@ def _heads(
     program: Program, returned: Mapping[str, Any], tails: Mapping[str, Tail], values: dict[str, Any], found: list[Found]
 ) -> tuple[dict[str, Head], dict[str, str]]:
     """Heads by output, each checked against the trial run; for the other outputs why they have none."""
-    names = {layer.place: layer.name for layer in found if layer.reason is None}
+    known = {layer.place: layer for layer in found if layer.reason is None}
     heads, missing = {}, {}
     for output in returned:
         if output not in tails:
@@ -145,28 +145,35 @@ def _heads(
         tail = tails[output]
         place = program.maker(tail.values[0]) if tail.values else None
         logits, *parts = values["heads"][output]
-        if place not in names or not parts:
+        if place not in known or not parts:
             missing[output] = tail.reason or "what is pooled before the linear layer can't be tapped"
             continue
-        got = matrices(parts, logits.reshape(len(logits), -1))
+        layout = known[place].layout
+        pooled = channels_first(parts[0], layout) if parts[0].dim() == 4 or layout.grid else _array(parts[0])
+        got = matrices([pooled, *map(_array, parts[1:])], _array(logits.reshape(len(logits), -1)))
         if isinstance(got, str):
             missing[output] = got
         else:
-            heads[output] = Head(layer=names[place], weight=got[0], bias=got[1])
+            heads[output] = Head(layer=known[place].name, weight=got[0], bias=got[1])
     return heads, missing
 
 
+def _array(value: Any) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = value.float().cpu().numpy()
+    return array
+
+
 def _layers(
-    found: list[Found], shapes: Mapping[str, tuple[int, ...]], pooled: set[str], failure: str | None
+    found: list[Found], shapes: Mapping[str, tuple[int, ...]], pooled: set[str], failure: str | None, batch: int
 ) -> tuple[Layer, ...]:
     kept = []
     for layer in found:
         seen = shapes.get(layer.name, ())
-        shape = shape_of(seen, channels_last=layer.last)
+        shape = shape_of(seen, layer.layout)
         # A gate or an answer, not a layer: sigmoids of vectors and convolutions that work on a pooled vector.
         if layer.name not in pooled and seen and len(shape) <= 1 and layer.kind in {"sigmoid", "conv"}:
             continue
-        kept.append((layer, shape, layer.reason or failure or odd(seen)))
+        kept.append((layer, shape, layer.reason or failure or odd(seen, layer.layout, batch)))
     return in_order(kept)
 
 

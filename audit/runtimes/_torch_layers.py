@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from audit.runtimes._layers import UniqueNames
+from audit.runtimes._layers import PLAIN, Layout, UniqueNames
 from audit.runtimes._torch_program import Program, operator, walk
 
 # Our kind by TorchScript's operator, without the underscore of its in-place form.
@@ -38,21 +38,22 @@ INSIDE = "it stands inside a branch or a loop of the file, where values can't be
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """A layer before its shape is known. `place` is the node that makes it; with a `reason` it can't be reached.
-    `last`: if its value has four axes, then they are [B, h, w, C]."""
+    """A layer, its layout as far as the graph says it before its shape is known. `place` is the node that makes it;
+    with a `reason` it can't be reached."""
 
     name: str
     kind: str
     place: int
     convolution: bool
     non_negative: bool
-    last: bool = False
+    layout: Layout = PLAIN
     reason: str | None = None
 
 
-def find_layers(program: Program) -> list[Found]:
-    """Every layer, in order of execution."""
-    made: dict[int, str] = {}
+def find_layers(program: Program, pooled: Iterable[int] = ()) -> list[Found]:
+    """Every layer, in order of execution. The maps at the places `pooled`, which an output's head reads, are layers too
+    where they are not behind a non-linearity: a concatenation, a scaled map."""
+    made = {place: operator(program.nodes[place]) for place in pooled}
     for place, node in enumerate(program.nodes):
         if operator(node) in CONVOLUTIONS:
             settled = _settle(program, place)
@@ -88,7 +89,7 @@ def found_at(program: Program, place: int, kind: str, name: str) -> Found:
         place=place,
         convolution=_follows_convolution(program, place),
         non_negative=kind in NON_NEGATIVE,
-        last=_channels_last(program, place),
+        layout=Layout(last=_channels_last(program, place)),
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from audit.errors import MachineError, ModelError, UsageError, nearest
 from audit.runtimes import REDUCTIONS, Capture, Description, Request, TensorSpec
 from audit.runtimes._batching import pieces
+from audit.runtimes._layers import PLAIN
 from audit.runtimes._torch_capture import channels_first, gradient_of, joined, rows
 from audit.runtimes._torch_describe import (
     GUARD_TOLERANCE,
@@ -72,7 +73,7 @@ class TorchModel:
         self._request: Request | None = None
         self._seen: Seen | None = None
         self._tapped: Tapped | None = None
-        self._apart = self._last = False
+        self._apart, self._layout = False, PLAIN
         self._order: Any = None
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
@@ -97,7 +98,7 @@ class TorchModel:
                 raise ModelError(f"unknown reduction of the layer {name!r}", value=unknown, allowed=REDUCTIONS)
         strengths = [reducible(self._layer(name)) for name in request.reductions]
         layer = None if request.cam_layer is None else self._layer(request.cam_layer, spatial=True)
-        self._last = layer is not None and layer.last
+        self._layout = layer.layout if layer is not None else PLAIN
         if request.gradients:
             if layer is None or seen.description.gradients is not None:
                 raise ModelError(seen.description.gradients or "gradients need a layer to map", where=self.path)
@@ -131,8 +132,8 @@ class TorchModel:
                 for (layer, names), stacked in zip(request.reductions.items(), taken.strengths, strict=True)
                 for name in names
             },
-            activation=None if mapped is None else channels_first(mapped[:real], last=self._last),
-            gradient=gradient_of(taken.values[0], taken.leaf, real, last=self._last) if request.gradients else None,
+            activation=None if mapped is None else channels_first(mapped[:real], self._layout),
+            gradient=gradient_of(taken.values[0], taken.leaf, real, self._layout) if request.gradients else None,
         )
 
     def _guarded(self, output: str, images: Any, returned: Mapping[str, Any], real: int) -> NDArray[np.float32]:

@@ -68,14 +68,15 @@ class Program(Protocol):
     def tapped(
         self,
         values: Sequence[Any] = (),
-        strengths: Sequence[tuple[int, bool, bool]] = (),
+        strengths: Sequence[tuple[int, bool, bool, int]] = (),
         leaf: int | None = None,
     ) -> Tapped:
         """A pass with values from inside.
 
         Args:
             values: values of the graph to give back as they are.
-            strengths: layers to reduce: place, whether to clip at 0 first, whether channels are last.
+            strengths: layers to reduce: place, whether to clip at 0 first, whether channels are last, how many of its
+                tokens to leave out at the front.
             leaf: place of the layer whose gradient is wanted: it is cut off from what is before it, so that gradients
                 are recorded for the tail of the network only.
         """

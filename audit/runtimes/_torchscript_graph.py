@@ -52,7 +52,7 @@ class ScriptProgram:
     def tapped(
         self,
         values: Sequence[Any] = (),
-        strengths: Sequence[tuple[int, bool, bool]] = (),
+        strengths: Sequence[tuple[int, bool, bool, int]] = (),
         leaf: int | None = None,
     ) -> Tapped:
         from audit.runtimes._torchscript_taps import ScriptTapped

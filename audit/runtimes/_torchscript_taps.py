@@ -18,8 +18,11 @@ from audit.runtimes._torchscript_graph import ScriptProgram, executing
 
 # What is put behind a layer, in TorchScript. `strengths` gives [3, B] in the order of audit.runtimes.REDUCTIONS.
 _PIECES = """
-def strengths(x: Tensor, clip: bool, last: bool) -> Tensor:
+def strengths(x: Tensor, clip: bool, last: bool, spare: int) -> Tensor:
     x = x.float()
+    if x.dim() == 3:
+        x = x.narrow(1, spare, x.size(1) - spare).transpose(1, 2).unsqueeze(3)
+        last = False
     if last and x.dim() == 4:
         x = x.permute([0, 3, 1, 2])
     if clip:
@@ -44,7 +47,7 @@ class ScriptTapped:
         self,
         program: ScriptProgram,
         values: Sequence[Any] = (),
-        strengths: Sequence[tuple[int, bool, bool]] = (),
+        strengths: Sequence[tuple[int, bool, bool, int]] = (),
         leaf: int | None = None,
     ) -> None:
         import torch

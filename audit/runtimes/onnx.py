@@ -82,7 +82,13 @@ class OnnxModel:
 
         model, unlifted = self._graph()
         self._seen = look_inside(
-            model, run, inputs=self.inputs, outputs=self.outputs, half=_computes_in_half(model), unlifted=unlifted
+            model,
+            run,
+            inputs=self.inputs,
+            outputs=self.outputs,
+            half=_computes_in_half(model),
+            unlifted=unlifted,
+            batch=len(noise),
         )
         return self._seen.description
 
