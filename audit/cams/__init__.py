@@ -87,8 +87,8 @@ def choose(name: str, description: Description, output: str) -> CamChoice | Skip
 
 
 def _last_spatial(description: Description) -> str | None:
-    """The last layer with a map worth the name: more than one cell."""
+    """The last layer with a map worth the name: more than one cell, read by what follows."""
     for layer in reversed(description.layers):
-        if layer.reason is None and layer.spatial and layer.shape[1] * layer.shape[2] > 1:
+        if layer.reason is None and layer.spatial and not layer.unread and layer.shape[1] * layer.shape[2] > 1:
             return layer.name
     return None

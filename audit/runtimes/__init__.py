@@ -47,6 +47,7 @@ class Layer:
     convolution: bool  # a convolution, or the non-linearity that directly follows one (batch norm in between)
     non_negative: bool  # false: activations are clipped at 0 before they are reduced, and the report says so
     reason: str | None = None  # why it can't be tapped; None: it can
+    unread: bool = False  # nothing behind reads its cells (only the class token), so a map of it says nothing
 
     @property
     def spatial(self) -> bool:

@@ -125,9 +125,10 @@ class ExportedGraph:
         return value.constant
 
     def scope(self, node: Any) -> tuple[str, ...]:
-        stack = node.call.meta.get("nn_module_stack") if node.call is not None else None
-        path = str(list(stack.values())[-1][0]) if stack else ""
-        return tuple(step for step in _REUSED.sub("", path).split(".") if step)
+        return tuple(step for step in _REUSED.sub("", _module(node)[0]).split(".") if step)
+
+    def around(self, node: Any) -> str:
+        return _module(node)[1].rpartition(".")[2]
 
     def weights(self) -> list[Any]:
         return [*self.module.parameters(), *self.module.buffers()]
@@ -200,6 +201,13 @@ class ExportedGraph:
             fields = getattr(whole, "_fields", [f"output{i}" for i in range(len(whole))])
             named = dict(zip(fields, whole, strict=True))
         return {name: self._value(one) for name, one in named.items() if isinstance(one, torch.fx.Node)}
+
+
+def _module(node: Node) -> tuple[str, str]:
+    """Path and class of the innermost module around a node."""
+    stack = node.call.meta.get("nn_module_stack") if node.call is not None else None
+    path, kind = list(stack.values())[-1] if stack else ("", "")
+    return str(path), str(kind)
 
 
 def _arguments(call: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,7 @@ def look_inside(
     known = {place.tensor for place in places}
     names = Names(graph.nodes, [])
     pooled = {route.source for route in routes if route.source is not None and route.source in graph.producer}
-    extra = [graph.place(tensor, graph.producer[tensor].op_type.lower(), names) for tensor in sorted(pooled - known)]
+    extra = [graph.place(tensor, _spoken(graph.producer[tensor].op_type), names) for tensor in sorted(pooled - known)]
     places = sorted([*places, *_renamed(extra, places)], key=lambda place: graph.position[place.tensor])
     shapes = _shapes(graph, model, run, places, routes)
     grids = grids_of((shapes[place.tensor], place.layout.last) for place in places)
@@ -101,6 +102,12 @@ def look_inside(
         places={place.name: place for place in places},
         vectors=frozenset(place.name for place in places if len(shapes[place.tensor]) == 2),
     )
+
+
+def _spoken(operator: str) -> str:
+    """`layer_norm` for LayerNormalization, `cat` for Concat: as torch's files call it."""
+    words = re.findall(r"[A-Z][a-z]*|\d+", operator.replace("Normalization", "Norm").replace("Concat", "Cat"))
+    return "_".join(words).lower()
 
 
 def _renamed(extra: list[Place], places: list[Place]) -> list[Place]:
@@ -166,6 +173,8 @@ def _heads(
         try:
             with np.errstate(all="ignore"):  # what is not finite fails the check
                 weight, bias = compose(graph, route, found.shapes, found.constants)
+                if source not in found.means:
+                    raise NotLinear(f"what is averaged before the output {route.output!r} is not laid out as a map")
                 _check(weight, bias, found.means[source][0].reshape(-1), found.logits[route.output][0], tolerance)
             heads[route.output] = Head(layer=names[source], weight=weight, bias=bias)
         except NotLinear as reason:

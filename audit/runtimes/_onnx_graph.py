@@ -125,14 +125,19 @@ class Graph:
             elif node.output and node.output[0] in gates:
                 made[self._scaled(node.output[0])] = gates[node.output[0]]
         names = Names(self.nodes, [self.producer[tensor] for tensor in made])
-        return [self.place(tensor, kind, names) for tensor, kind in sorted(made.items(), key=self._order)]
+        spelled = {self._scaled(tensor) for tensor in gates}
+        return [
+            self.place(tensor, kind, names, spelled=tensor in spelled)
+            for tensor, kind in sorted(made.items(), key=self._order)
+        ]
 
-    def place(self, tensor: str, kind: str, names: Names) -> Place:
+    def place(self, tensor: str, kind: str, names: Names, *, spelled: bool = False) -> Place:
+        """A value as a layer; `spelled`: its function is put together from several operators."""
         node = self.producer[tensor]
         behind = self._convolution_behind(tensor, first=True)
         return Place(
             tensor=tensor,
-            name=names.name(node, near=self._near(behind, kind)),
+            name=names.name(node, near=self._near(behind, kind), word=kind.replace("_", "") if spelled else None),
             kind=kind,
             convolution=behind is not None,
             non_negative=self._non_negative(node, kind),

@@ -27,16 +27,29 @@ class Names:
         counts = Counter(map(_scope, makers))
         self._shared = inner | {scope for scope, count in counts.items() if count > 1}
         self._unique = UniqueNames()
+        self._words: Counter[tuple[tuple[str, ...], str]] = Counter()
 
-    def name(self, node: NodeProto, *, near: str | None = None) -> str:
-        """A name for this node; `near` is made from the weights around it and used if it has no name itself."""
+    def name(self, node: NodeProto, *, near: str | None = None, word: str | None = None) -> str:
+        """A name for this node.
+
+        Args:
+            node: what makes the layer.
+            near: made from the weights around it, for a node without a name.
+            word: the function that it ends, where that is put together from several operators: said for its own.
+        """
         scope = _scope(node)
         if node.name.startswith("/") or scope:
-            operator = node.name.rsplit("/", 1)[-1].lower()
+            operator = self._numbered(scope, word) if word else node.name.rsplit("/", 1)[-1].lower()
             plain = ".".join(scope if scope and scope not in self._shared else (*scope, operator))
         else:
             plain = node.name or near or node.output[0]
         return self._unique(plain)
+
+    def _numbered(self, scope: tuple[str, ...], word: str) -> str:
+        """`silu`, `silu_1`: as the exporter numbers operators of one kind in a module."""
+        before = self._words[scope, word]
+        self._words[scope, word] += 1
+        return f"{word}_{before}" if before else word
 
 
 def _scope(node: NodeProto) -> tuple[str, ...]:

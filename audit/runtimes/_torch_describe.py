@@ -1,4 +1,4 @@
-"""What is in a TorchScript model: its graph says what might be a layer or a head, a trial run says what is."""
+"""What is in a network of torch: its graph says what might be a layer or a head, a trial run says what is."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
 from audit.runtimes._torch_capture import channels_first
 from audit.runtimes._torch_heads import Tail, find_tail, matrices
 from audit.runtimes._torch_layers import Found, find_layers
-from audit.runtimes._torch_program import Program, operator, tensors
+from audit.runtimes._torch_program import Program, operator
+from audit.runtimes._torch_trials import ASSEMBLED, reason_of, try_taps, untouched
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-GUARD_TOLERANCE = 1e-4
-ASSEMBLED = "the file puts this output together only when it runs, so what makes it can't be followed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,8 +48,9 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
     pooled = {head.layer for head in heads.values()}
     layers = _layers(found, shapes, pooled, failure, len(images))
     batches = [images, images if fixed else images[:1], images]
-    broken, no_gradients = _tested(program, batches, layers, {layer.name: layer for layer in found}, tails)
-    broken = failure or broken
+    tried = try_taps(program, batches, layers, {layer.name: layer for layer in found}, tails)
+    layers = tuple(replace(layer, unread=layer.name in tried.unread) for layer in layers)
+    broken, no_gradients = failure or tried.broken, tried.no_gradients
     if broken:
         reason = f"this file can't be looked into: {broken}"
         layers = tuple(replace(layer, reason=layer.reason or reason) for layer in layers)
@@ -72,34 +71,6 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
         found={layer.name: layer for layer in found},
         tails=tails,
     )
-
-
-def untouched(program: Program, images: Any) -> dict[str, Any]:
-    """The outputs of the module as it stands in the file, by name."""
-    return tensors(program(images))
-
-
-def difference(bare: NDArray[np.float32], tapped: NDArray[np.float32]) -> float:
-    """Largest difference relative to the largest output (at least 1); infinite where others are not finite."""
-    import numpy as np
-
-    both = np.isfinite(bare) & np.isfinite(tapped)
-    if not np.array_equal(bare[~both], tapped[~both], equal_nan=True):
-        return float("inf")
-    a, b = bare[both].astype(np.float64), tapped[both].astype(np.float64)
-    return float(np.abs(a - b).max() / max(1.0, np.abs(a).max())) if a.size else 0.0
-
-
-def reason_of(error: BaseException) -> str:
-    """The reason torch gives, in one line. TorchScript's traceback stands before it, C++'s behind."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    last = next((line for line in reversed(lines) if line.startswith("RuntimeError: ")), lines[0] if lines else "")
-    return last.removeprefix("RuntimeError: ").rstrip(".")[:300] or type(error).__name__
-
-
-def reducible(layer: Found) -> tuple[int, bool, bool, int]:
-    """What `Tapped` needs to know to reduce a layer."""
-    return layer.place, not layer.non_negative, layer.layout.last, layer.layout.spare
 
 
 def _pooled(program: Program, tails: Mapping[str, Tail]) -> set[int]:
@@ -175,65 +146,3 @@ def _layers(
             continue
         kept.append((layer, shape, layer.reason or failure or odd(seen, layer.layout, batch)))
     return in_order(kept)
-
-
-def _tested(
-    program: Program,
-    batches: list[Any],
-    layers: tuple[Layer, ...],
-    found: Mapping[str, Found],
-    tails: Mapping[str, Tail],
-) -> tuple[str | None, str | None]:
-    """Why the layers can't be tapped, and why there are no gradients; None where they can, where there are."""
-    can = [found[layer.name] for layer in layers if layer.reason is None]
-    maps = [found[layer.name] for layer in layers if layer.reason is None and layer.spatial]
-    broken = _test_taps(program, batches, can) if can else None
-    if broken or not maps:
-        return broken, broken or "it has no map that can be reached"
-    return None, _test_gradients(program, batches, maps[-1], tails) if tails else ASSEMBLED
-
-
-def _test_taps(program: Program, batches: list[Any], can: list[Found]) -> str | None:
-    """Tapped calls, with two batch sizes where the file takes several: None when the outputs are the untouched
-    module's, else what went wrong.
-
-    Private API may change under us, and this is where it would show.
-    """
-    try:
-        tapped = program.tapped(strengths=[reducible(layer) for layer in can])
-        changes = [_changed(untouched(program, images), tensors(tapped(images).returned)) for images in batches]
-    except RuntimeError as error:
-        return reason_of(error)
-    return next((change for change in changes if change), None)
-
-
-def _test_gradients(program: Program, batches: list[Any], leaf: Found, tails: Mapping[str, Tail]) -> str | None:
-    """The same with a gradient of each call, which must be the same for the same picture."""
-    import torch
-
-    gradients = []
-    try:
-        tapped = program.tapped(values=[tail.logits for tail in tails.values()], leaf=leaf.place)
-        for images in batches:
-            taken = tapped(images)
-            reached = [value.float().sum() for value in taken.values if value.requires_grad]
-            if not reached:
-                return f"no gradient arrives at its last map, {leaf.name}"
-            gradients.append(torch.autograd.grad(sum(reached), taken.leaf)[0][0].float())
-            changed = _changed(untouched(program, images), tensors(taken.returned))
-            if changed:
-                return changed
-    except RuntimeError as error:
-        return reason_of(error)
-    scale = max(float(one.abs().max()) for one in gradients)
-    if any(float((one - gradients[0]).abs().max()) > 1e-3 * scale for one in gradients):
-        return "they change from call to call"
-    return None
-
-
-def _changed(bare: Mapping[str, Any], tapped: Mapping[str, Any]) -> str | None:
-    for output, value in tapped.items():
-        off = difference(bare[output].float().cpu().numpy(), value.detach().float().cpu().numpy())
-        if not off <= GUARD_TOLERANCE:
-            return f"doing so changes the output {output!r} by {off:.1e}"
-    return None

@@ -25,6 +25,7 @@ NONLINEAR = {
     "sigmoid": "sigmoid",
     "hardsigmoid": "hard_sigmoid",
 }
+_MODULES = {name.replace("_", "") for name in NONLINEAR}  # torch's classes for them, in small letters
 NON_NEGATIVE = {"relu", "relu6", "sigmoid", "hard_sigmoid", "softplus"}
 SQUASHING = {"sigmoid", "hard_sigmoid", "tanh", "softplus"}  # of a vector: a score, not a layer
 GATES = {"sigmoid": "silu", "hard_sigmoid": "hard_swish", "relu6": "hard_swish", "clip": "hard_swish"}
@@ -96,9 +97,10 @@ def found_at(program: Program, place: int, kind: str, name: str) -> Found:
 class Names:
     """Names for layers as the author of the network knows them, never twice the same.
 
-    A module with one layer gives it its own path, `layer1.0.relu`; where a module holds several things the operator
-    is added, numbered as torch's ONNX exporter numbers it (`r1.relu`, `r1.relu_1`), so that both files of a network
-    name their layers alike. A frozen file has no paths left: `relu`, `relu_1`.
+    A module with one layer gives it its own path, `layer1.0.relu`, and a non-linearity of torch's that is called again
+    a number behind it. Where a module holds several things the operator is added, numbered as torch's ONNX exporter
+    numbers it (`r1.relu`, `r1.relu_1`), so that all files of a network name their layers alike. A frozen file has no
+    paths left: `relu`, `relu_1`.
     """
 
     def __init__(self, program: Program, places: list[int]) -> None:
@@ -114,6 +116,8 @@ class Names:
         if path not in self._shared:
             return self._unique(".".join(path))
         before = sum(self._scopes[at] == path and operator(self._nodes[at]) == kind for at in range(place))
+        if self._program.around(self._nodes[place]).lower() in _MODULES:
+            return self._unique(".".join(path) + (f"_{before}" if before else ""))
         word = {"convolution": "conv", "conv2d": "conv"}.get(kind, kind)
         return self._unique(".".join((*path, f"{word}_{before}" if before else word)))
 

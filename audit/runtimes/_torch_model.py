@@ -15,19 +15,12 @@ from audit.runtimes import REDUCTIONS, Capture, Description, Request, TensorSpec
 from audit.runtimes._batching import pieces
 from audit.runtimes._layers import PLAIN
 from audit.runtimes._torch_capture import channels_first, gradient_of, joined, rows
-from audit.runtimes._torch_describe import (
-    GUARD_TOLERANCE,
-    Seen,
-    difference,
-    look_inside,
-    reason_of,
-    reducible,
-    untouched,
-)
+from audit.runtimes._torch_describe import Seen, look_inside
 from audit.runtimes._torch_input import computing_type, fixed_batches, image_input
 from audit.runtimes._torch_layers import Found
 from audit.runtimes._torch_program import Program, Tapped, tensors
 from audit.runtimes._torch_speed import faster_order
+from audit.runtimes._torch_trials import GUARD_TOLERANCE, difference, reason_of, reducible, untouched
 
 if TYPE_CHECKING:
     import numpy as np

@@ -56,6 +56,9 @@ class Program(Protocol):
     def scope(self, node: Any) -> tuple[str, ...]:
         """The path of modules around a node, `("layers", "0", "relu")`; empty where the file has lost it."""
 
+    def around(self, node: Any) -> str:
+        """The class of the innermost module around a node, `ReLU`; empty where the file has lost it."""
+
     def weights(self) -> Sequence[Any]:
         """Parameters and buffers."""
 

@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 from audit.errors import MissingExtra
-from audit.runtimes._torch_describe import GUARD_TOLERANCE, difference, untouched
 from audit.runtimes._torch_program import Program
+from audit.runtimes._torch_trials import GUARD_TOLERANCE, difference, untouched
 
 _WAITING = "OMP_WAIT_POLICY"
 

@@ -62,6 +62,10 @@ class ScriptProgram:
     def scope(self, node: Any) -> tuple[str, ...]:
         return scope(self.module, node)
 
+    def around(self, node: Any) -> str:
+        kinds = [kind for name, kind in _STEP.findall(node.getModuleHierarchy()) if name not in _NO_STEP]
+        return str(kinds[-1]) if kinds else ""
+
     def weights(self) -> list[Any]:
         return [*self.module.parameters(), *self.module.buffers()]
 

@@ -9,9 +9,9 @@ from audit.errors import AuditError, ModelError
 from audit.runtimes import RUNTIMES, Model
 from audit.runtimes._exported_graph import ExportedGraph
 from audit.runtimes._exported_safety import EXPORT, check_file, weights_only
-from audit.runtimes._torch_describe import reason_of
 from audit.runtimes._torch_model import TorchModel, check_memory, device_of, silence
 from audit.runtimes._torch_speed import load_torch
+from audit.runtimes._torch_trials import reason_of
 
 _WRAP = "Wrap the network in a module whose forward takes the image alone, and export that"
 

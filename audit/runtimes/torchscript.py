@@ -6,9 +6,9 @@ from pathlib import Path
 
 from audit.errors import ModelError
 from audit.runtimes import RUNTIMES, Model
-from audit.runtimes._torch_describe import reason_of
 from audit.runtimes._torch_model import TorchModel, check_memory, device_of, silence
 from audit.runtimes._torch_speed import load_torch
+from audit.runtimes._torch_trials import reason_of
 from audit.runtimes._torchscript_arguments import check_arguments
 from audit.runtimes._torchscript_graph import ScriptProgram
 from audit.runtimes._torchscript_safety import EXPORT, check_file, check_graphs

@@ -76,13 +76,13 @@ def test_maps_with_channels_last_are_turned(tmp_path: Path) -> None:
 
 def test_values_that_are_neither_map_nor_vector_say_why(tmp_path: Path) -> None:
     net = networks.Net()
-    x = net.add("Reshape", net.conv("image", (3, 4), 3), net.weight(np.array([0, 4, 64])))
+    x = net.add("Reshape", net.conv("image", (3, 4), 3), net.weight(np.array([0, 8, 32])))
     x = net.add("Relu", net.add("Transpose", x, perm=[0, 2, 1]), name="/mlp/act/Relu")
     net.add("ReduceMean", x, out="out", axes=[1], keepdims=0)
-    layers = describe(net.model(("b", 3, 8, 8), {"out": ("b", 4)}), tmp_path).layers
+    layers = describe(net.model(("b", 3, 8, 8), {"out": ("b", 8)}), tmp_path).layers
 
     assert [layer.name for layer in layers if layer.reason] == ["mlp.act"]
-    assert "shape [1, 64, 4]" in str(layers[-1].reason)
+    assert "shape [1, 32, 8]" in str(layers[-1].reason)
     assert [layer.name for layer in default_layers(layers)] == ["conv_0"]
 
 

@@ -124,7 +124,7 @@ def test_gradients_are_of_the_layer_asked_for_however_deep(tmp_path: Path) -> No
 def test_an_activation_can_be_had_without_gradients(tmp_path: Path) -> None:
     network = networks.build(networks.Overwritten())
     model = opened(network, tmp_path)
-    model.prepare(Request(output="output", cam_layer="relu.relu"))
+    model.prepare(Request(output="output", cam_layer="relu"))
     captured = model.run(networks.noise(2).numpy())
     _, watched = networks.watch(network, networks.noise(2))
     assert captured.gradient is None
@@ -168,10 +168,10 @@ def test_layers_are_named_by_the_path_of_their_module(how: str, tmp_path: Path) 
     model = opened(networks.build(networks.Residual()), tmp_path, how)
     assert [layer.name for layer in model.describe((1, 3, 24, 24)).layers] == [
         "relu",
-        "layers.0.0.relu.relu",
-        "layers.0.0.relu.relu_1",
-        "layers.1.0.relu.relu",
-        "layers.1.0.relu.relu_1",
+        "layers.0.0.relu",
+        "layers.0.0.relu_1",
+        "layers.1.0.relu",
+        "layers.1.0.relu_1",
     ]
 
 

@@ -1,0 +1,145 @@
+"""What is tried before it is relied on: taps leave the outputs as they are, and gradients are right in every call.
+
+Reading inside a network goes through private API of torch that may change under us; this is where it would show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from audit.runtimes import Layer
+from audit.runtimes._torch_heads import Tail
+from audit.runtimes._torch_layers import Found
+from audit.runtimes._torch_program import Program, tensors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GUARD_TOLERANCE = 1e-4
+ASSEMBLED = "the file puts this output together only when it runs, so what makes it can't be followed"
+_BLOCKS = 6  # maps behind the last one whose cells are read
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
+    """Why layers can't be tapped and why there are no gradients, None where they can and there are; the maps whose
+    cells nothing behind them reads."""
+
+    broken: str | None
+    no_gradients: str | None
+    unread: frozenset[str] = frozenset()
+
+
+def try_taps(
+    program: Program,
+    batches: list[Any],
+    layers: tuple[Layer, ...],
+    found: Mapping[str, Found],
+    tails: Mapping[str, Tail],
+) -> Tried:
+    """Tap all layers, and take gradients of the last map, on each of the batches.
+
+    Args:
+        program: the network.
+        batches: tensors of pictures, of two sizes where the file takes several.
+        layers: what was seen.
+        found: where the layers are, by name.
+        tails: the ends of the network by output.
+    """
+    can = [found[layer.name] for layer in layers if layer.reason is None]
+    maps = [found[layer.name] for layer in layers if layer.reason is None and layer.spatial]
+    broken = _test_taps(program, batches, can) if can else None
+    if broken or not maps:
+        return Tried(broken=broken, no_gradients=broken or "it has no map that can be reached")
+    if not tails:
+        return Tried(broken=None, no_gradients=ASSEMBLED)
+    return _test_gradients(program, batches, maps, tails)
+
+
+def _test_taps(program: Program, batches: list[Any], can: list[Found]) -> str | None:
+    """Tapped calls, with two batch sizes where the file takes several: None when the outputs are the untouched
+    module's, else what went wrong."""
+    try:
+        tapped = program.tapped(strengths=[reducible(layer) for layer in can])
+        changes = [_changed(untouched(program, images), tensors(tapped(images).returned)) for images in batches]
+    except RuntimeError as error:
+        return reason_of(error)
+    return next((change for change in changes if change), None)
+
+
+def _test_gradients(program: Program, batches: list[Any], maps: list[Found], tails: Mapping[str, Tail]) -> Tried:
+    """The same with gradients. In the last block of a vision transformer only the class token is read by what follows:
+    cells with a gradient of 0 throughout are said to be unread, and the map before them is tried."""
+    unread: list[str] = []
+    gradients: list[Any] = []
+    try:
+        for leaf in reversed(maps[-_BLOCKS:]):
+            got = _gradients(program, batches, leaf, tails)
+            if isinstance(got, str):
+                return Tried(broken=None, no_gradients=got, unread=frozenset(unread))
+            gradients = got
+            if leaf.layout.grid is None or any(bool(one[leaf.layout.spare :].any()) for one in gradients):
+                break
+            unread.append(leaf.name)
+    except RuntimeError as error:
+        return Tried(broken=None, no_gradients=reason_of(error))
+    scale = max(float(one.abs().max()) for one in gradients)
+    same = all(float((one - gradients[0]).abs().max()) <= 1e-3 * scale for one in gradients)
+    return Tried(broken=None, no_gradients=None if same else "they change from call to call", unread=frozenset(unread))
+
+
+def _gradients(program: Program, batches: list[Any], leaf: Found, tails: Mapping[str, Tail]) -> list[Any] | str:
+    """The first picture's gradient in each batch, all outputs together; or what went wrong."""
+    import torch
+
+    gradients = []
+    tapped = program.tapped(values=[tail.logits for tail in tails.values()], leaf=leaf.place)
+    for images in batches:
+        taken = tapped(images)
+        reached = [value.float().sum() for value in taken.values if value.requires_grad]
+        if not reached:
+            return f"no gradient arrives at its last map, {leaf.name}"
+        gradients.append(torch.autograd.grad(sum(reached), taken.leaf)[0][0].float())
+        changed = _changed(untouched(program, images), tensors(taken.returned))
+        if changed:
+            return changed
+    return gradients
+
+
+def _changed(bare: Mapping[str, Any], tapped: Mapping[str, Any]) -> str | None:
+    for output, value in tapped.items():
+        off = difference(bare[output].float().cpu().numpy(), value.detach().float().cpu().numpy())
+        if not off <= GUARD_TOLERANCE:
+            return f"doing so changes the output {output!r} by {off:.1e}"
+    return None
+
+
+def untouched(program: Program, images: Any) -> dict[str, Any]:
+    """The outputs of the module as it stands in the file, by name."""
+    return tensors(program(images))
+
+
+def difference(bare: NDArray[np.float32], tapped: NDArray[np.float32]) -> float:
+    """Largest difference relative to the largest output (at least 1); infinite where others are not finite."""
+    import numpy as np
+
+    both = np.isfinite(bare) & np.isfinite(tapped)
+    if not np.array_equal(bare[~both], tapped[~both], equal_nan=True):
+        return float("inf")
+    a, b = bare[both].astype(np.float64), tapped[both].astype(np.float64)
+    return float(np.abs(a - b).max() / max(1.0, np.abs(a).max())) if a.size else 0.0
+
+
+def reason_of(error: BaseException) -> str:
+    """The reason torch gives, in one line. TorchScript's traceback stands before it, C++'s behind."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    last = next((line for line in reversed(lines) if line.startswith("RuntimeError: ")), lines[0] if lines else "")
+    return last.removeprefix("RuntimeError: ").rstrip(".")[:300] or type(error).__name__
+
+
+def reducible(layer: Found) -> tuple[int, bool, bool, int]:
+    """What `Tapped` needs to know to reduce a layer."""
+    return layer.place, not layer.non_negative, layer.layout.last, layer.layout.spare

@@ -1,0 +1,172 @@
+"""Every kind of network in every format that can express it, against the eager network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor, nn  # noqa: E402 torch is an extra
+from torch.overrides import TorchFunctionMode  # noqa: E402 as above
+
+from audit.cams import choose  # noqa: E402 as above
+from audit.runtimes import REDUCTIONS, Layer, Request, open_model  # noqa: E402 as above
+from tests.support import torch_zoo as zoo  # noqa: E402 as above
+from tests.support.torch_networks import noise  # noqa: E402 as above
+
+pytestmark = pytest.mark.torch
+
+SEEN = ("relu", "relu6", "leaky_relu", "silu", "gelu", "hard_swish")
+WORDS = {"hardswish": "hard_swish", "hardtanh": "relu6"}
+TOKENS = {"vit": 1, "vit-pooled": 1, "deit": 2}
+CASES = [(name, form) for name in zoo.ZOO for form in zoo.FORMATS]
+
+
+class Watch(TorchFunctionMode):
+    """Sees every non-linearity of an eager network as it runs, in order, and what it gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, Tensor]] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        word = func.__name__.rstrip("_")
+        word = WORDS.get(word, word)
+        if word in SEEN:
+            self.seen.append((word, result.detach().clone()))
+        return result
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The network and its file, written once."""
+    made: dict[tuple[str, str], tuple[nn.Module, Path]] = {}
+
+    def get(name: str, form: str) -> tuple[nn.Module, Path]:
+        if (name, form) not in made:
+            network = zoo.build(name)
+            made[name, form] = network, zoo.write(network, tmp_path_factory.mktemp(f"{name}-{form}"), form)
+        return made[name, form]
+
+    return get
+
+
+def as_map(value: Tensor, layer: Layer, spare: int) -> np.ndarray:
+    """What a layer gave as [B, C, h, w], by what the network is known to be, not by what we found."""
+    if value.dim() == 3:
+        value = value[:, spare:].transpose(1, 2).reshape(len(value), value.shape[2], *layer.shape[1:])
+    elif value.dim() == 4 and value.shape[3] == layer.shape[0] and value.shape[1] != layer.shape[0]:
+        value = value.permute(0, 3, 1, 2)
+    elif value.dim() == 2:
+        value = value[:, :, None, None]
+    return value.double().numpy()
+
+
+def reduced(maps: np.ndarray) -> dict[str, np.ndarray]:
+    maps = np.maximum(maps, 0)
+    return {
+        "max_of_channel_mean": np.array([a.mean(axis=0).max() for a in maps]),
+        "mean_of_channel_max": np.array([a.reshape(len(a), -1).max(axis=1).mean() for a in maps]),
+        "mean": np.array([a.mean() for a in maps]),
+    }
+
+
+@pytest.mark.parametrize(("name", "form"), CASES)
+def test_strengths_are_those_of_the_eager_network(name: str, form: str, built: Any) -> None:
+    network, path = built(name, form)
+    model = open_model(path)
+    layers = [layer for layer in model.describe((1, 3, zoo.SIZE, zoo.SIZE)).layers if layer.reason is None]
+    model.prepare(Request(output="output", reductions={layer.name: REDUCTIONS for layer in layers}))
+    for call in range(10):
+        images = noise((3, 1, 4)[call % 3], size=zoo.SIZE, seed=call)
+        captured = model.run(images.numpy())
+        with Watch() as watch, torch.no_grad():
+            expected = network(images)
+        np.testing.assert_allclose(captured.outputs, expected.numpy(), rtol=1e-4, atol=1e-5)
+        watched = [layer for layer in layers if layer.kind in SEEN]
+        assert [layer.kind for layer in watched] == [word for word, _ in watch.seen]
+        for layer, (_, value) in zip(watched, watch.seen, strict=True):
+            for reduction, numbers in reduced(as_map(value, layer, TOKENS.get(name, 0))).items():
+                np.testing.assert_allclose(captured.strengths[layer.name, reduction], numbers, rtol=1e-5, atol=1e-6)
+    assert model.guard is not None
+    assert model.guard < 1e-5
+
+
+@pytest.mark.parametrize("name", zoo.ZOO)
+def test_a_network_is_the_same_in_every_format(name: str, built: Any) -> None:
+    seen = {form: open_model(built(name, form)[1]).describe((1, 3, zoo.SIZE, zoo.SIZE)) for form in zoo.FORMATS}
+    told = {
+        form: [(one.name.rstrip("_0123456789") if one.kind == "slice" else one.name, one.kind, one.shape, one.depth)
+               for one in description.layers]
+        for form, description in seen.items()
+    }  # fmt: skip
+
+    assert told["onnx"] == told["traced"] == told["exported"]
+    assert len({bool(description.heads) for description in seen.values()}) == 1
+    for form in zoo.FORMATS[1:]:
+        for output, head in seen[form].heads.items():
+            np.testing.assert_allclose(head.weight, seen["onnx"].heads[output].weight, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "form"), CASES)
+def test_an_activation_is_a_map_of_the_head(name: str, form: str, built: Any) -> None:
+    _, path = built(name, form)
+    model = open_model(path)
+    description = model.describe((1, 3, zoo.SIZE, zoo.SIZE))
+    if "output" not in description.heads:
+        assert description.heads_missing["output"]
+        return
+    head = description.heads["output"]
+    model.prepare(Request(output="output", cam_layer=head.layer))
+    captured = model.run(noise(3, size=zoo.SIZE).numpy())
+
+    assert captured.activation is not None
+    logits = captured.activation.mean(axis=(2, 3)) @ head.weight.T + head.bias
+    np.testing.assert_allclose(logits, captured.outputs, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["traced", "exported"])
+@pytest.mark.parametrize("name", ["vit", "deit"])
+def test_a_block_that_only_the_class_token_leaves_is_not_mapped(name: str, form: str, built: Any) -> None:
+    network, path = built(name, form)
+    model = open_model(path)
+    description = model.describe((1, 3, zoo.SIZE, zoo.SIZE))
+    chosen = choose("auto", description, "output")
+
+    assert [layer.name for layer in description.layers if layer.unread] == ["blocks.1.mlp.1"]
+    assert chosen.layer == "blocks.0.mlp.1"
+    model.prepare(Request(output="output", cam_layer=chosen.layer, gradients=True))
+    captured = model.run(noise(2, size=zoo.SIZE).numpy())
+    assert captured.gradient is not None
+    gradient = captured.gradient(np.array([0, 1]))
+    assert gradient.shape == captured.activation.shape == (2, 24, 4, 4)
+
+    inner = network.blocks[0].mlp[1]
+    held: list[Tensor] = []
+    handle = inner.register_forward_hook(lambda module, given, result: held.append(result) or result.retain_grad())
+    logits = network(noise(2, size=zoo.SIZE))
+    handle.remove()
+    (logits[0, 0] + logits[1, 1]).backward()
+    spare = TOKENS[name]
+    expected = held[0].grad[:, spare:].transpose(1, 2).reshape(2, 24, 4, 4)
+    np.testing.assert_allclose(gradient, expected.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        captured.activation,
+        held[0].detach()[:, spare:].transpose(1, 2).reshape(2, 24, 4, 4).numpy(),
+        rtol=1e-4,
+        atol=1e-5,
+    )
