@@ -127,11 +127,12 @@ class _Group:
         self.events = min(self.behind(self.x), self.behind({s: self.n[s] - self.x[s] for s in self.n}))
 
     def behind(self, x: dict[object, float]) -> float:
-        """K times the squared cosine between a subject's items and those that x counts."""
+        """K times the squared cosine between a subject's items and those that x counts, and no more than there are."""
         squares = sum(v * v for v in x.values())
         if squares == 0:
             return 0.0
-        return self.K * sum(self.n[s] * x[s] for s in self.n) ** 2 / squares / sum(n * n for n in self.n.values())
+        cosine = sum(self.n[s] * x[s] for s in self.n) ** 2 / squares / sum(n * n for n in self.n.values())
+        return min(self.K * cosine, sum(v > 0 for v in x.values()))
 
     def settle(self, evidence: list[_Group], proportion: bool, relative: bool) -> None:
         self.proportion = proportion
