@@ -196,7 +196,8 @@ def own_size(groups: Groups) -> Floats:
 def leaning(size: Floats, kish: Floats, events: Floats) -> Floats:
     """An effective size, the nearer to that of pictures all alike (K) the fewer people are behind the events."""
     lean = (ALL_ALIKE / np.fmax(events, ALL_ALIKE)) ** 4
-    return divide(np.ones_like(size), 1 / size + lean * np.fmax(0.0, 1 / kish - 1 / size))
+    own, alike = divide(np.ones_like(size), size), divide(np.ones_like(size), kish)
+    return divide(np.ones_like(size), own + lean * np.fmax(0.0, alike - own))
 
 
 def shared_size(groups: Groups, size: Floats, evidence: Bools) -> Floats:
