@@ -50,7 +50,7 @@ def run_audit(
     """Audit a model file on a labelled probe set.
 
     Args:
-        model: an ONNX, TorchScript or torch.export file.
+        model: an ONNX, TorchScript or torch.export file, or a table of predictions.
         probe: the probe set's folder.
         out: where to leave `audit.json`, `records.parquet` and `tallies.npz`; None keeps everything in memory.
         policy: rules to judge by.
