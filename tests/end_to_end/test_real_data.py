@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -127,3 +131,50 @@ def test_the_report_opens_with_what_gender_alone_hides(gender: audit.AuditResult
 
     assert reports.headlines(gender)[0] == "Of the black women 19 in 100 are called men; of the black men 3 in 100."
     assert "although women and men overall show no clear difference (10 and 10 in 100)" in page
+
+
+def test_activation_ratio_by_race_has_an_interval_and_a_p_that_agree(gender: audit.AuditResult) -> None:
+    last = [layer["name"] for layer in gender.model["layers"] if layer["tapped"]][-1]
+    for reduction in ("max_of_channel_mean", "mean_of_channel_max", "mean"):
+        found = gender.find("activation_strength", {"layer": last, "reduction": reduction})
+        assert found is not None
+        ratio, gap = found.disparity("race", "ratio"), found.disparity("race")
+        assert ratio is not None
+        assert gap is not None
+        assert (ratio.low or 0) < (ratio.value or 0) < (ratio.high or 0) < 1
+        assert (gap.low or 0) > 0
+        assert (ratio.p_value or 0) == (gap.p_value or 0) < 0.05
+        assert (ratio.p_method != "permutation", ratio.null_quantile) == (True, None)
+
+
+def test_fifteen_real_faces_are_looked_at_and_not_judged(tmp_path: Path) -> None:
+    faces = shared_data("faces")
+    table = pd.read_csv(faces / "manifest.csv", dtype=str).drop_duplicates("subject").sort_values("path")
+    few = table[table["race"].isin(["asian", "black", "white"])].groupby("race").head(5)
+    (tmp_path / "images").mkdir()
+    for path in few["path"]:
+        shutil.copy(faces / path, tmp_path / path)
+    few.to_csv(tmp_path / "manifest.csv", index=False)
+    result = audit.run_audit(shared_data("models", "gender.onnx"), probe=tmp_path, groups=["race"])
+    deepest = result.all("activation_strength")[-1].disparity("race", "ratio")
+
+    assert deepest is not None
+    assert (deepest.p_method, deepest.descriptive, deepest.low) == ("permutation", True, None)
+    assert result.verdict is None
+    values = result.items[result.all("activation_strength")[-1].column].to_numpy()
+    ratios = sorted(every_ratio(values.tolist()))
+    assert len(ratios) == 126_126
+    assert deepest.p_value == pytest.approx(np.mean(np.array(ratios) <= (deepest.value or 0) + 1e-12))
+    assert deepest.null_quantile == pytest.approx(ratios[len(ratios) // 20])
+
+
+def every_ratio(values: list[float]) -> Iterator[float]:
+    """Smallest over largest mean for every way to part fifteen in three fives; the first stays in the first."""
+    total = sum(values)
+    for others in itertools.combinations(range(1, 15), 4):
+        one = values[0] + sum(values[i] for i in others)
+        rest = [i for i in range(1, 15) if i not in others]
+        for more in itertools.combinations(rest[1:], 4):
+            two = values[rest[0]] + sum(values[i] for i in more)
+            sums = (one, two, total - one - two)
+            yield min(sums) / max(sums)
