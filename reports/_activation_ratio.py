@@ -137,7 +137,8 @@ def adjusted_text(reading: Reading) -> Iterator[Block]:
     permuted = sum(by_permutation(d) for m in every for d in m.disparities if d.kind == "ratio")
     if permuted > 1:
         yield Text(
-            f"p by permutation are adjusted for nothing, and there are {permuted:,} of them below (attributes × layers "
+            "p by permutation asks whether people could change groups and nobody would notice; a small one can also come "
+            f"from groups that only vary differently. These p are adjusted for nothing, and there are {permuted:,} of them below (attributes × layers "
             f"× reductions): on average {reading.alpha * permuted:.1f} of them would lie below {reading.alpha:g} if no "
             "groups differed at all.",
             role="small",
