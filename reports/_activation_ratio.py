@@ -137,10 +137,10 @@ def adjusted_text(reading: Reading) -> Iterator[Block]:
     permuted = sum(by_permutation(d) for m in every for d in m.disparities if d.kind == "ratio")
     if permuted > 1:
         yield Text(
-            "p by permutation asks whether people could change groups and nobody would notice; a small one can also come "
-            f"from groups that only vary differently. These p are adjusted for nothing, and there are {permuted:,} of them below (attributes × layers "
-            f"× reductions): on average {reading.alpha * permuted:.1f} of them would lie below {reading.alpha:g} if no "
-            "groups differed at all.",
+            "p by permutation asks whether people could change groups and nobody would notice; a small one can also "
+            "come from groups that only vary differently. These p are adjusted for nothing, and there are "
+            f"{permuted:,} of them below (attributes × layers × reductions): on average {reading.alpha * permuted:.1f} "
+            f"of them would lie below {reading.alpha:g} if no groups differed at all.",
             role="small",
         )
 
