@@ -9,10 +9,11 @@ from reports import _figures as figures
 from reports import _numbers as numbers
 from reports._document import Block, Cell, Column, Picture, Section, Table, Text
 from reports._grouped import difference_table, group_tables, value_cell
-from reports._reading import HEADLINE, Reading
+from reports._reading import HEADLINE, Reading, is_clear
 from reports._wording import attribute_title, group_label, measure_title
 
 MOST_DRAWN = 6
+MOST_QUALITY = 4  # attributes whose groups are listed with the quality of their pictures
 
 
 def rates(reading: Reading) -> Section:
@@ -53,16 +54,28 @@ def quality(reading: Reading) -> Section | None:
     every = reading.family("quality")
     if not every:
         return None
-    blocks: list[Block] = [
-        Text(
-            "Measured on the decoded originals, before they are prepared for the model. Where groups differ here, a "
-            "difference elsewhere may come from the pictures rather than from who is in them."
-        )
-    ]
-    for attribute in reading.attributes:
+    shown = _clearest(reading, every, MOST_QUALITY)
+    text = (
+        "Measured on the decoded originals, before they are prepared for the model. Where groups differ here, a "
+        "difference elsewhere may come from the pictures rather than from who is in them."
+    )
+    if len(shown) < len(reading.attributes):
+        text += " Groups are listed where they differ most; all of them are in tables/groups.csv."
+    blocks: list[Block] = [Text(text)]
+    for attribute in shown:
         blocks += group_tables(reading, every, attribute, "Picture quality")
     table = difference_table(reading, every, "Differences in picture quality")
     return Section(id="quality", title="Picture quality by group", blocks=(*blocks, *([table] if table else [])))
+
+
+def _clearest(reading: Reading, measurements: Sequence[Measurement], most: int) -> tuple[str, ...]:
+    """The attributes with the most clear differences, in the report's order."""
+
+    def clear(attribute: str) -> int:
+        return sum(is_clear(m.disparity(attribute)) for m in measurements)
+
+    chosen = sorted(reading.attributes, key=lambda a: -clear(a))[:most]
+    return tuple(a for a in reading.attributes if a in chosen)
 
 
 def dot(measurement: Measurement, seen: GroupEstimate) -> figures.Dot:

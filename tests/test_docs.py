@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from audit.cli import cli
 from audit.errors import ExitStatus
+from tests.support import results
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -61,3 +63,18 @@ def test_ci_runs_the_readmes_commands() -> None:
 def test_files_named_in_the_readme_are_there() -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_tables_shown_in_the_readme_are_what_python_gives() -> None:
+    lines = re.findall(r'^result\["wrong_label_rate"\]\.\w+\(.*\)  # .*$', README, re.MULTILINE)
+    cells = {(g, s): results.Seen(100, 0.1) for g in ("female", "male") for s in ("dark", "light")}
+    rate = results.measurement("wrong_label_rate", cells, ("gender", "skin"), intersections=[("gender", "skin")])
+    audited = dataclasses.replace(results.bare(), measurements=(rate,))
+
+    assert len(lines) == 3
+    for line in lines:
+        call, _, said = line.partition("  # ")
+        table = eval(call, {"result": audited})
+        assert len(table) > 0
+        named = set(re.findall(r"[a-z_]+", said.split(":")[-1])) - {"a", "interval", "p"}
+        assert named <= {*table.columns, *table.get("kind", ())}, line
