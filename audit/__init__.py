@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from audit.records import read_run
     from audit.result import AuditResult, Disparity, Estimate, GroupEstimate, Measurement, Pair, Skipped
     from audit.run import run_audit
+    from audit.within import with_within
 
 _PROMISED = {
     "AuditError": "audit.errors",
@@ -41,6 +42,7 @@ _PROMISED = {
     "read_run": "audit.records",
     "run_audit": "audit.run",
     "with_faces": "audit.gallery",
+    "with_within": "audit.within",
 }
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "read_run",
     "run_audit",
     "with_faces",
+    "with_within",
 ]
 
 

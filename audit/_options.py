@@ -151,6 +151,9 @@ model_options = _together(
 _seed = _option("--seed", topic=_STATISTICS, metavar="N", help="For everything that is drawn by chance (0).")
 _device = _option("--device", topic=_MACHINE, metavar="NAME", help="auto, cpu or cuda (auto).")
 
+_within_help = 'Compare groups again among those who are alike in this; repeat it for more, or "a*b" for both at once.'
+within_option = _option("--within", topic=_STATISTICS, metavar="ATTRIBUTE", multiple=True, help=_within_help)
+
 run_options = _together(
     (
         *_probe_options,
@@ -162,6 +165,7 @@ run_options = _together(
         _seed,
         _option("--alpha", topic=_STATISTICS, metavar="P", help="One minus the confidence level (0.05)."),
         _option("--min-subjects", topic=_STATISTICS, metavar="N", help="Smaller groups are shown, not judged (30)."),
+        within_option,
         _option(
             "--accept-chance",
             topic=_STATISTICS,

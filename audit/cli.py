@@ -43,9 +43,8 @@ Exit status:
 def cli() -> None:
     """Audit a trained vision model file for demographic bias: `bias-audit MODEL --probe DIR`.
 
-    MODEL is an ONNX, TorchScript or torch.export file, or a table of predictions (.csv, .parquet), DIR a folder of
-    labeled pictures. The first word that is no command is the model; what an audit can be told stands in `bias-audit
-    run --help`.
+    MODEL is an ONNX, TorchScript or torch.export file, DIR a folder of labeled pictures. The first word that is no
+    command is the model; what an audit can be told stands in `bias-audit run --help`.
     """
 
 
@@ -159,6 +158,7 @@ def gate(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **fla
 @cli.command(cls=options.TopicCommand)
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
 @options.report_policy_option
+@options.within_option
 @options.formats_option
 @options.faces_option
 @options.common_options
@@ -166,7 +166,8 @@ def report(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **f
     """Write the reports again from a finished audit.
 
     RUN is the folder of an audit. Needs no model, and pictures only for --faces; the same record gives the same bytes.
-    With --policy the reports show the verdict by these rules; audit.json keeps its own.
+    With --policy the reports show the verdict by these rules, with --within the differences within these strata;
+    audit.json keeps its own.
     """
     from audit.gate import judge, read_policy
     from audit.records import read_run
@@ -175,6 +176,10 @@ def report(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **f
     _check_formats(command)
     policy = read_policy(flags["policy"]) if flags["policy"] else None
     result = read_run(run_folder)
+    if flags["within"]:
+        from audit.within import with_within
+
+        result = with_within(result, flags["within"])
     verdict = judge(result, policy) if policy else _verdict(result)
     result = _with_faces(result, command, quiet=quiet)
     paths = _write_reports(result, verdict, run_folder, command)

@@ -47,10 +47,11 @@ def evaluate(
     options = Options(alpha=settings.alpha, min_subjects=settings.min_subjects, seed=settings.seed)
     summary = Summary(plan.groupings, subjects, plan.probe.label, options)
     measurements, skipped = _measured(prepared, folder, summary)
+    measurements, not_compared = _within_strata(prepared, folder, subjects, options, measurements)
     finished = _finished(prepared, folder, records, subjects, options, summary, measurements)
     analyzed, not_analyzed = analyze(finished)
     measurements, families = adjusted((*measurements, *analyzed))
-    skipped = (*skipped, *not_analyzed)
+    skipped = (*skipped, *not_compared, *not_analyzed)
     notes, verdict = prepared.notes, None
     sentence = _chance(prepared, folder, records, subjects, measurements)
     if sentence is not None:
@@ -84,6 +85,24 @@ def _measured(
         found, not_found = summary.of(folder.values([m.column for m in some]), some)
         measurements, skipped = measurements + found, skipped + not_found
     return measurements, skipped
+
+
+def _within_strata(
+    prepared: Prepared,
+    folder: RunFolder,
+    subjects: NDArray[np.int64],
+    options: Options,
+    measurements: tuple[Measurement, ...],
+) -> tuple[tuple[Measurement, ...], tuple[Skipped, ...]]:
+    """Differences again within strata of the attributes that were asked for, and of picture quality in every run."""
+    from audit.groups import make_groupings
+    from audit.strata import QUALITIES, quality_strata, with_strata
+
+    plan = prepared.plan
+    by_quality = quality_strata(dict(zip(QUALITIES, folder.values(list(QUALITIES)).T, strict=True)))
+    asked = make_groupings(plan.probe.table, plan.probe.within)
+    strata = (*asked, by_quality) if by_quality is not None else asked
+    return with_strata(measurements, folder.values, plan.groupings, strata, subjects, options)
 
 
 def _finished(

@@ -49,6 +49,24 @@ def adjusted(measurements: Sequence[Measurement]) -> tuple[tuple[Measurement, ..
     return tuple(_with(m, k, found) for k, m in enumerate(measurements)), tuple(families)
 
 
+def reopened(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """The measurements as before `adjusted`, for when tests are added to a finished audit."""
+    return tuple(
+        m
+        if m.family == _SEARCH
+        else dataclasses.replace(
+            m,
+            disparities=tuple(_without(row) for row in m.disparities),
+            within=tuple(_without(row) for row in m.within),
+        )
+        for m in measurements
+    )
+
+
+def _without(row: Row) -> Row:
+    return dataclasses.replace(row, p_adjusted=None) if row.p_method == CLOSED_FORM else row
+
+
 def _family(measurement: Measurement) -> str:
     return HEADLINE if measurement.measure in _HEADLINE_MEASURES else measurement.family
 

@@ -100,7 +100,7 @@ class Stratum:
     Value and interval are those of the `difference` kind; interval and p allow for having looked into every stratum.
     """
 
-    attributes: Attributes  # {"age_band": "18-29"}, {"brightness": "lowest third", "sharpness": "middle third"}
+    attributes: Attributes  # {"age_band": "18-29"}, {"brightness": "darkest third", "sharpness": "middle third"}
     value: float | None
     low: float | None
     high: float | None
@@ -116,8 +116,8 @@ class Within:
     """A difference again among items that are alike in something else: standardized over strata.
 
     `value` is the largest standardized difference over the pairs of groups, each pair over the strata in which both
-    have evidence. `comparable` is the share of the items of stated groups that stand in a stratum that was used;
-    `left_out` names the strata in which fewer than two groups have evidence.
+    have evidence. `comparable` is the share of the items of stated groups that took part: their group has evidence in
+    their stratum, and so has another one. `left_out` names the strata in which fewer than two groups have evidence.
     """
 
     attribute: str  # whose groups are compared
@@ -234,7 +234,7 @@ class Face:
     attributes: Attributes
     label: str
     decision: str
-    confidence: float | None  # the model's probability of `decision`; None: it gave none
+    confidence: float  # the model's probability of `decision`
     jpeg: bytes | None = dataclasses.field(repr=False)
     left_out: str = ""
 

@@ -59,6 +59,7 @@ class RunSettings:
     seed: int = 0
     alpha: float = 0.05
     min_subjects: int = 30
+    within: tuple[str, ...] = ()
     accept_chance: bool = False
     # the machine: no effect on the figures, so these stand in the record's `run` block
     device: str = "auto"
@@ -97,6 +98,7 @@ _RUN: Mapping[str, Kind] = {
     "seed": _toml.whole(0),
     "alpha": _toml.number("a number above 0 and up to 0.5", lambda x: 0 < x <= 0.5),
     "min_subjects": _toml.whole(2),
+    "within": _toml.names(),
     "accept_chance": _toml.flag(),
     "device": _toml.choice("auto", "cpu", "cuda"),
     "batch_size": _toml.whole(1),

@@ -61,6 +61,7 @@ class ProbeOptions:
     subject: str | None = None
     groups: tuple[str, ...] = ()
     bands: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    within: tuple[str, ...] = ()
     layout: str | None = None
     aligned: bool | None = None
     limit: int | None = None
@@ -73,7 +74,8 @@ class ProbeSet:
 
     `table` has one row an image, in manifest order: `path` (relative, posix), `subject`, `label`, one
     `attribute.NAME` for every attribute that a grouping uses; all strings, None where not stated. The label is one
-    of the attributes. `groupings` are tuples of attribute names: `("skin",)`, `("gender", "skin")`.
+    of the attributes. `groupings` are tuples of attribute names: `("skin",)`, `("gender", "skin")`; `within` are such
+    tuples that nobody is grouped by: groups are compared again among those who are alike in them.
     """
 
     folder: Path
@@ -85,6 +87,7 @@ class ProbeSet:
     aligned: bool
     manifest_sha256: str
     total: int  # rows before --limit
+    within: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()  # sentences for the terminal and the report
     region_sources: Any = None  # private to audit.probes
     alignment: Any = None  # by landmarks, where the pictures are not aligned as they are; private to audit.probes

@@ -16,7 +16,7 @@ from audit.probes._config import NAME, ProbeFile, edges, read_config
 from audit.probes._landmarks import LANDMARKS
 from audit.probes._paths import Inside
 from audit.probes._regions import read_regions
-from audit.probes._roles import Asked, Roles, band_columns, choose, groupings
+from audit.probes._roles import Asked, Roles, band_columns, choose, groupings, strata
 from audit.probes._sample import draw
 
 
@@ -59,7 +59,8 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
     asked = options.groups or config.groups
     usual = (*listing.groups, *bands) if listing.groups else ()
     groups = groupings(raw, roles, asked, "--group" if options.groups else f"{folder / NAME}: probe.groups", usual)
-    table = _table(raw, roles, paths, groups)
+    within = strata(raw, options.within)
+    table = _table(raw, roles, paths, (*groups, *within))
     notes = [*listing.notes, *_notes(roles, len(table), present)]
     rows = _sampled(table, options)
     if len(rows) < len(table):
@@ -80,6 +81,7 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
         aligned=aligned,
         manifest_sha256=_manifest_hash(files, paths),
         total=len(table),
+        within=within,
         notes=(*notes, *regions.notes),
         region_sources=regions.sources,
         alignment=align(regions.landmarks.points) if regions.landmarks is not None and not aligned else None,

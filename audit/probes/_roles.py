@@ -139,15 +139,27 @@ def groupings(
         found = [(c,) for c in others if 2 <= raw[c].nunique() <= _FEW]
     chosen = tuple(dict.fromkeys([(roles.label,), *found]))
     for group in chosen:
-        count = len(raw[list(group)].dropna().drop_duplicates())
-        if count > _MANY:
-            raise UsageError(
-                f"{'*'.join(group)} makes {count:,} groups",
-                allowed=f"at most {_MANY:,}",
-                where=where if group != (roles.label,) else "the label column",
-                hint=f"Cut a number into bands: --band {group[-1]}=0,18,30,45,60",
-            )
+        _check_few(raw, group, where if group != (roles.label,) else "the label column")
     return chosen
+
+
+def strata(raw: pd.DataFrame, asked: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Tuples of attribute names to compare groups within, `a*b` an intersection."""
+    found = tuple(dict.fromkeys(_parse(text, [str(column) for column in raw.columns], "--within") for text in asked))
+    for group in found:
+        _check_few(raw, group, "--within")
+    return found
+
+
+def _check_few(raw: pd.DataFrame, group: tuple[str, ...], where: str) -> None:
+    count = len(raw[list(group)].dropna().drop_duplicates())
+    if count > _MANY:
+        raise UsageError(
+            f"{'*'.join(group)} makes {count:,} groups",
+            allowed=f"at most {_MANY:,}",
+            where=where,
+            hint=f"Cut a number into bands: --band {group[-1]}=0,18,30,45,60",
+        )
 
 
 def _parse(text: str, columns: list[str], where: str) -> tuple[str, ...]:

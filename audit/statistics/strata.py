@@ -76,15 +76,16 @@ class Strata:
         self._place, self._evidence = place, evidence
         self._seen = _Seen.of(cells, couples, evidence, relative)
 
-    def compare(self, strata: Index, alpha: float) -> Iterator[Standardized]:
+    def compare(self, strata: Index, alpha: float, measures: Index | None = None) -> Iterator[Standardized]:
         """The groups over some strata together, by their numbers; over a single one it is that stratum alone.
 
         Measures of which the same cells have evidence come together; those of which no stratum has two groups with
-        evidence don't come.
+        evidence don't come. `measures` are the ones to look at, all where it is None.
         """
+        asked = np.arange(self._evidence.shape[1]) if measures is None else measures
         place = self._place[:, strata]
         first, second = np.triu_indices(len(place), k=1)
-        patterns, which = np.unique(self._evidence, axis=1, return_inverse=True)
+        patterns, which = np.unique(self._evidence[:, asked], axis=1, return_inverse=True)
         for number in range(patterns.shape[1]):
             evident = np.append(patterns[:, number], False)[place]  # the last is where nobody is
             both = evident[first] & evident[second]
@@ -95,10 +96,10 @@ class Strata:
             used = np.zeros(place.shape, dtype=np.bool_)
             for groups in (i, j):
                 np.logical_or.at(used, groups, both)
-            measures = np.flatnonzero(which.reshape(-1) == number)
-            pairs = self._seen.take(measures).pairs(place[i], place[j], both, int(used.any(axis=1).sum()), alpha)
+            some = asked[which.reshape(-1) == number]
+            pairs = self._seen.take(some).pairs(place[i], place[j], both, int(used.any(axis=1).sum()), alpha)
             yield Standardized(
-                measures=measures,
+                measures=some,
                 first=i,
                 second=j,
                 used=used,

@@ -8,6 +8,7 @@ import pytest
 
 from audit.groups import make_groupings, subject_codes
 from audit.result import Measurement
+from audit.strata import with_strata
 from audit.summary import Options, summarise
 from tests.support.data import shared_data
 from tests.support.figures import a_measure
@@ -16,8 +17,8 @@ ATTRIBUTES = ("gender", "race", "age_band")
 
 
 @pytest.fixture(scope="module")
-def wrong_labels() -> Measurement:
-    """Wrong-label rate of the gender model, from a bare session: none of the audit's own reading of models."""
+def judged() -> tuple[np.ndarray, pd.DataFrame]:
+    """Where the gender model is wrong [N, 1], from a bare session: none of the audit's own reading of models."""
     import onnxruntime
     from PIL import Image
 
@@ -36,9 +37,19 @@ def wrong_labels() -> Measurement:
     said = np.array(["male", "female"])[np.concatenate(decisions)]
     wrong = (said != manifest["gender"].to_numpy()).astype(np.float64)
     table = manifest.rename(columns={a: f"attribute.{a}" for a in ATTRIBUTES})
+    return wrong[:, None], table
+
+
+@pytest.fixture(scope="module")
+def wrong_labels(judged: tuple[np.ndarray, pd.DataFrame]) -> Measurement:
+    """With groups by each attribute, and within race and age."""
+    wrong, table = judged
     groupings = make_groupings(table, (*((a,) for a in ATTRIBUTES), ("gender", "race")))
-    found, _ = summarise(wrong[:, None], [a_measure()], groupings, subject_codes(table), "gender", Options())
-    return found[0]
+    subjects, options = subject_codes(table), Options()
+    found, _ = summarise(wrong, [a_measure()], groupings, subjects, "gender", options)
+    strata = make_groupings(table, (("race",), ("age_band",)))
+    (measurement,), _ = with_strata(found, lambda _: wrong, groupings, strata, subjects, options)
+    return measurement
 
 
 @pytest.mark.parametrize(
@@ -65,6 +76,19 @@ def test_black_women_are_named_and_black_men_and_not_women_or_men(wrong_labels: 
     assert gap.worst == {"gender": "female", "race": "black"}
     assert gap.best == {"gender": "male", "race": "black"}
     assert wrong_labels.disparity("gender").low == 0.0
+
+
+def test_gender_alone_shows_nothing_and_within_race_much(wrong_labels: Measurement) -> None:
+    (row,) = [w for w in wrong_labels.within if (w.attribute, w.by) == ("gender", "race")]
+
+    assert not wrong_labels.disparity("gender").clear
+    assert not row.clear
+    assert (row.comparable, row.left_out) == (1.0, ())
+    (black,) = [s for s in row.strata if s.low > 0]
+    assert black.attributes == {"race": "black"}
+    assert (black.worst, black.best) == ({"gender": "female"}, {"gender": "male"})
+    assert (100 * black.value, 100 * black.low, 100 * black.high) == pytest.approx((16.1, 6.4, 26.4), abs=0.1)
+    assert black.p_value < 0.001
 
 
 def test_age_bands_stand_in_order_of_age(wrong_labels: Measurement) -> None:
