@@ -174,7 +174,9 @@ def _heads(
             with np.errstate(all="ignore"):  # what is not finite fails the check
                 weight, bias = compose(graph, route, found.shapes, found.constants)
                 if source not in found.means:
-                    raise NotLinear(f"what is averaged before the output {route.output!r} is not laid out as a map")
+                    raise NotLinear(  # noqa: TRY301
+                        f"what is averaged before the output {route.output!r} is not laid out as a map"
+                    )
                 _check(weight, bias, found.means[source][0].reshape(-1), found.logits[route.output][0], tolerance)
             heads[route.output] = Head(layer=names[source], weight=weight, bias=bias)
         except NotLinear as reason:
