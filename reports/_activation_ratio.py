@@ -56,9 +56,9 @@ def few(reading: Reading, attribute: str) -> Iterator[Text]:
 
 
 def chance_sentence(reading: Reading, found: Disparity) -> str:
-    """`If the groups did not differ, these images would give a ratio above 0.75 95 % of the time.`"""
+    """`If the groups did not differ, 95 % of the time these images would give a ratio above 0.75.`"""
     above = numbers.ratio(found.null_quantile)
-    return f"If the groups did not differ, these images would give a ratio above {above} {reading.level} of the time."
+    return f"If the groups did not differ, {reading.level} of the time these images would give a ratio above {above}."
 
 
 def ratio_table(reading: Reading, attribute: str) -> Table | None:

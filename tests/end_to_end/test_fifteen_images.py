@@ -91,7 +91,7 @@ def test_the_page_says_so_in_plain_words(typed: Typed, run: Path) -> None:
 
     assert status == 0
     assert "so there is a p and no verdict" in page
-    assert "If the groups did not differ, these images would give a ratio above" in page
+    assert "of the time these images would give a ratio above" in page
     assert "What so few images can show" in page
 
 
