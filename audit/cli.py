@@ -43,8 +43,9 @@ Exit status:
 def cli() -> None:
     """Audit a trained vision model file for demographic bias: `bias-audit MODEL --probe DIR`.
 
-    MODEL is an ONNX, TorchScript or torch.export file, DIR a folder of labeled pictures. The first word that is no
-    command is the model; what an audit can be told stands in `bias-audit run --help`.
+    MODEL is an ONNX, TorchScript or torch.export file, or a table of predictions (.csv, .parquet), DIR a folder of
+    labeled pictures. The first word that is no command is the model; what an audit can be told stands in `bias-audit
+    run --help`.
     """
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -125,9 +126,9 @@ def _of_group(items: pd.DataFrame, group: Attributes) -> pd.DataFrame:
 
 
 def _most_confident(items: pd.DataFrame) -> Iterator[Mapping[Any, Any]]:
-    """Rows, the highest score of the wrong decision first (then by path), one a subject."""
-    ranked = items.dropna(subset="confidence_of_decision")
-    ranked = ranked.sort_values(["confidence_of_decision", "path"], ascending=[False, True], kind="stable")
+    """Rows, the highest score of the wrong decision first (then by path), one a subject. A table of decisions has no
+    scores: then by path alone."""
+    ranked = items.sort_values(["confidence_of_decision", "path"], ascending=[False, True], kind="stable")
     return iter(ranked.drop_duplicates("owner").head(MOST_FACES).to_dict("records"))
 
 
@@ -139,7 +140,7 @@ def _face(row: Mapping[Any, Any], group: Attributes, thumbnails: _Thumbnails) ->
         attributes={k: v if isinstance(v, str) else None for k, v in attributes.items()},
         label=str(row["label"]),
         decision=str(row["decision"]),
-        confidence=float(row["confidence_of_decision"]),
+        confidence=None if math.isnan(row["confidence_of_decision"]) else float(row["confidence_of_decision"]),
         jpeg=jpeg,
         left_out=left_out,
     )

@@ -142,6 +142,9 @@ def judge(result: AuditResult, policy: Policy) -> Verdict:
 
     A result that is no better than chance keeps every rule *not judged*. One rule without a figure to judge counts as
     inconclusive; when that is every rule, nothing was judged.
+
+    Raises:
+        PolicyError: a bound that no rate or share can reach, such as a percentage: see `check_bounds`.
     """
     chance = result.verdict if result.verdict is not None and result.verdict.get("reason") == "chance" else None
     if chance is not None:
@@ -151,8 +154,31 @@ def judge(result: AuditResult, policy: Policy) -> Verdict:
         return Verdict(
             status=NOT_JUDGED, rules=rules, policy_sha256=policy.sha256, reason="chance", explanation=explanation
         )
+    check_bounds(policy, ((m.measure, m.unit) for m in result.measurements))
     rules = tuple(_verdict(rule, find(rule, result)) for rule in policy.rules)
     return Verdict(status=_together({r.status for r in rules}), rules=rules, policy_sha256=policy.sha256)
+
+
+def check_bounds(policy: Policy, units: Iterable[tuple[str, str]]) -> None:
+    """A bound meant in percent would pass everything: rates and shares, and their differences, reach from 0 to 1.
+
+    Args:
+        policy: the rules.
+        units: each measure's name and unit.
+
+    Raises:
+        PolicyError: a rule about a rate or a share has a bound above 1.
+    """
+    shares = {measure for measure, unit in units if unit in ("proportion", "share")}
+    for rule in policy.rules:
+        bound = max((b for b in (rule.min, rule.max) if b is not None), default=0.0)
+        if rule.measure in shares and rule.kind in ("value", "difference") and bound > 1:
+            raise PolicyError(
+                f"{rule.measure} is a share, from 0 to 1",
+                value=f"{bound:g}",
+                where=f"{policy.path}: rule {rule.id}" if policy.path else f"rule {rule.id}",
+                hint=f"{bound:g} percent are {bound / 100:g}",
+            )
 
 
 def check_names(policy: Policy, measures: Iterable[str], attributes: Iterable[str]) -> None:

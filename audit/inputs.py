@@ -53,6 +53,9 @@ class InputSpec:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
 
+# For a model that looks at no picture: these are decoded to be measured and hashed, and made ready for nothing.
+NO_INPUT = InputSpec(size=(1, 1), scale=1.0, resize="nearest", dtype="uint8")
+
 # The usual ways to feed a vision model, by the names people know them by.
 PRESETS: dict[str, dict[str, Any]] = {
     "imagenet": {"scale": 255.0, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},

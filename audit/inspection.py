@@ -9,12 +9,13 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from audit._answers import coverage
 from audit._trials import Trial, as_toml, trials
 from audit.cams import CAMS, CamChoice, can_work, choose
 from audit.errors import SettingsError, nearest, printable
-from audit.inputs import InputSpec
+from audit.inputs import NO_INPUT, InputSpec
 from audit.probes import ProbeOptions, read_probe
-from audit.runtimes import Description, Model, TensorSpec, default_layers, open_model
+from audit.runtimes import Answers, Description, Model, TensorSpec, default_layers, open_model
 from audit.settings import ModelSettings, RunSettings, input_spec, read_model_settings
 
 
@@ -80,6 +81,7 @@ class Inspection:
                 {**dataclasses.asdict(x), "shape": list(x.shape), "picked": x.name in self.picked} for x in layers
             ],
             "cams": [{"output": output, "method": name, "reason": reason} for output, name, reason in self.cams()],
+            "answers": _answers_json(self.description.answers) if self.description else None,
             "gradients": self.description.gradients if self.description else self.trouble,
             "notes": list(self.notes),
             "trials": [
@@ -118,8 +120,9 @@ def _inspect(model: Model, settings: RunSettings, probe: Path | None) -> Inspect
     notes: tuple[str, ...] = ()
     spec, trouble, description = None, None, None
     try:
-        spec, notes = input_spec(said, model.inputs[0], model.path)
-        description = model.describe(spec.shape(1))
+        if model.inputs:
+            spec, notes = input_spec(said, model.inputs[0], model.path)
+        description = model.describe((spec or NO_INPUT).shape(1))
     except SettingsError as problem:
         if probe is not None:
             raise
@@ -130,9 +133,12 @@ def _inspect(model: Model, settings: RunSettings, probe: Path | None) -> Inspect
         hint = nearest(said.output, names)
         raise SettingsError("the model has no such output", value=said.output, allowed=names, hint=hint)
     tried: tuple[Trial, ...] = ()
-    if probe is not None and spec is not None and description is not None:
+    if probe is not None and description is not None:
         options = ProbeOptions(label=settings.label, layout=settings.layout, seed=settings.seed)
-        tried = trials(model, description, said, spec, read_probe(probe, options), settings.seed)
+        if spec is not None:
+            tried = trials(model, description, said, spec, read_probe(probe, options), settings.seed)
+        elif description.answers is not None:
+            notes = coverage(description.answers, read_probe(probe, options), model.path)
     return Inspection(
         path=model.path,
         format=model.format,
@@ -164,6 +170,12 @@ def _wrapped(line: str) -> str:
 
 
 def _lines(seen: Inspection) -> Iterator[str]:
+    if seen.description is not None and seen.description.answers is not None:
+        yield f"{seen.path.name}: a table of predictions"
+        yield from _answers_lines(seen.description.answers)
+        yield f"  inside         nothing: {seen.description.closed}"
+        yield from (f"  note           {note}" for note in seen.notes)
+        return
     fixed = f", batch fixed at {seen.batch}" if seen.batch else ""
     yield f"{seen.path.name}: {seen.format}, runs on {seen.provider}{fixed}"
     for kind, tensors in (("input ", seen.inputs), ("output", seen.outputs)):
@@ -193,6 +205,15 @@ def _settings_lines(seen: Inspection) -> Iterator[str]:
         yield f"  layers and maps are not known: {seen.trouble}"
 
 
+def _answers_lines(answers: Answers) -> Iterator[str]:
+    missing = answers.scores_missing(answers.classes)
+    yield f"  pictures       {len(answers.paths):,}, the first {next(iter(answers.paths))}"
+    more = "" if answers.complete else ", and the labels of the probe set"
+    yield f"  classes        {', '.join(answers.classes[:12])}{', …' if len(answers.classes) > 12 else ''}{more}"
+    yield f"  decisions      {'as they stand in the table' if answers.decided else 'made from the probabilities'}"
+    yield f"  probabilities  {'none: ' + missing if missing else 'one a class'}"
+
+
 def _layer_lines(seen: Inspection, description: Description) -> Iterator[str]:
     layers = description.layers
     yield f"Layers ({len(layers)}; * looked at by default):"
@@ -215,6 +236,17 @@ def _cam_lines(seen: Inspection, description: Description) -> Iterator[str]:
         if isinstance(choice, CamChoice):
             of = f" for {output}" if len(outputs) > 1 else ""
             yield f"  auto{of} takes {choice.method.name} at {choice.layer}: {choice.reason}"
+
+
+def _answers_json(answers: Answers | None) -> dict[str, Any] | None:
+    if answers is None:
+        return None
+    return {
+        "pictures": len(answers.paths),
+        "classes": list(answers.classes),
+        "decided": answers.decided,
+        "scored": list(answers.scored),
+    }
 
 
 def _tensor(tensor: TensorSpec) -> dict[str, Any]:

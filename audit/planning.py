@@ -7,9 +7,11 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
 
+from audit._answers import check_settings, classes_of, coverage
 from audit.cams import CamChoice, choose
 from audit.engines import Plan
 from audit.errors import SettingsError, UsageError, nearest
+from audit.inputs import NO_INPUT
 from audit.measures import TARGETS, Context, plan
 from audit.probes import ProbeOptions, ProbeSet, batches
 from audit.result import Skipped
@@ -55,13 +57,21 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
     from audit.groups import make_groupings
 
     said = read_model_settings(model.path, model.metadata, settings)
-    spec, assumed = input_spec(said, model.inputs[0], model.path)
+    spec, assumed = input_spec(said, model.inputs[0], model.path) if model.inputs else (NO_INPUT, ())
     description = model.describe(spec.shape(1))
     output = _output(said.output, description.outputs)
     task = _task(said)
     labels = sorted({label for label in probe.table["label"] if label is not None})
-    classes, guessed = classes_or_assumed(said.classes, labels, task.columns(output.shape))
+    answers = description.answers
+    covered: tuple[str, ...] = ()
+    if answers is None:
+        classes, guessed = classes_or_assumed(said.classes, labels, task.columns(output.shape))
+    else:
+        check_settings(answers, said, settings)
+        classes, guessed = classes_of(answers, said.classes, labels, model.path), None
+        covered = coverage(answers, probe, model.path)
     _check_threshold(said.threshold, classes)
+    unscored = answers.scores_missing(classes) if answers is not None else None
     layers = _layers(settings.layers, description)
     cam = choose(settings.cam, description, output.name)
     chosen = cam if isinstance(cam, CamChoice) else None
@@ -75,11 +85,13 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
             regions=probe.regions,
             cam=chosen.method.name if chosen else None,
             cam_missing=cam.reason if isinstance(cam, Skipped) else None,
+            scores_missing=unscored,
         )
     )
     model.prepare(
         Request(
             output=output.name,
+            classes=classes,
             reductions={layer.name: REDUCTIONS for layer in layers},
             cam_layer=chosen.layer if chosen else None,
             gradients=chosen is not None and "gradients" in chosen.method.needs,
@@ -107,8 +119,10 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
             workers=settings.workers or min(os.cpu_count() or 1, 8),
         ),
         skipped=skipped,
-        notes=(*assumed, *([guessed] if guessed else []), *looked, *probe.notes, *description.notes),
-        model=_model_block(model, said, spec, description, output, classes, final, layers, cam),
+        notes=(*covered, *assumed, *([guessed] if guessed else []), *looked, *probe.notes, *description.notes),
+        model=_model_block(
+            model, said, spec, description, output, classes, final if unscored is None else None, layers, cam
+        ),
     )
 
 
@@ -167,6 +181,8 @@ def _layers(wanted: tuple[str, ...], description: Description) -> tuple[Layer, .
     """The layers to tap: those asked for, in the network's order, else the default ones."""
     if not wanted:
         return default_layers(description.layers)
+    if description.closed is not None:
+        raise UsageError(description.closed, value=", ".join(wanted), where="--layers", hint="Leave it out")
     known = {layer.name: layer for layer in description.layers}
     for name in wanted:
         if name not in known:
@@ -177,6 +193,8 @@ def _layers(wanted: tuple[str, ...], description: Description) -> tuple[Layer, .
 
 
 def _no_layers(description: Description) -> str:
+    if description.closed is not None:
+        return description.closed
     reasons = {layer.reason for layer in description.layers if layer.reason}
     return "; ".join(sorted(reasons)) or "the network has no layer with a spatial activation"
 
@@ -215,17 +233,18 @@ def _model_block(
     cam: CamChoice | Skipped,
 ) -> dict[str, Any]:
     tapped = {layer.name for layer in layers}
+    decided = description.answers is not None and description.answers.decided
     return {
         "file": model.path.name,
         "format": model.format,
         "task": said.task,
         "classes": list(classes),
         "positive": said.positive,
-        "threshold": said.threshold,
-        "abstain_below": said.abstain_below,
+        "threshold": None if decided else said.threshold,
+        "abstain_below": None if decided else said.abstain_below,
         "output": output.name,
         "final": final,
-        "input": {**spec.to_json(), "sha256": spec.digest()},
+        "input": {**spec.to_json(), "sha256": spec.digest()} if model.inputs else None,
         "facts": dict(said.facts),
         "layers": [
             {

@@ -234,7 +234,7 @@ class Face:
     attributes: Attributes
     label: str
     decision: str
-    confidence: float  # the model's probability of `decision`
+    confidence: float | None  # the model's probability of `decision`; None: it gave none
     jpeg: bytes | None = dataclasses.field(repr=False)
     left_out: str = ""
 

@@ -18,7 +18,7 @@ from audit.engines import ENGINES
 from audit.errors import AuditError, Interrupted, MachineError, ProbeError, SettingsError, nearest
 from audit.evaluation import evaluate
 from audit.files import sha256
-from audit.gate import Policy, check_names, judge, read_policy
+from audit.gate import Policy, check_bounds, check_names, judge, read_policy
 from audit.planning import Prepared, prepare, probe_options
 from audit.probes import read_probe
 from audit.provenance import fingerprint, machine_block, model_hash
@@ -50,7 +50,7 @@ def run_audit(
     """Audit a model file on a labelled probe set.
 
     Args:
-        model: an ONNX, TorchScript or torch.export file.
+        model: an ONNX, TorchScript or torch.export file, or a table of predictions.
         probe: the probe set's folder.
         out: where to leave `audit.json`, `records.parquet` and `tallies.npz`; None keeps everything in memory.
         policy: rules to judge by.
@@ -77,6 +77,7 @@ def run_audit(
             measures = [m.name for m in prepared.plan.measures] + [s.measure for s in prepared.skipped]
             named = [*measures, *ANALYSES.names()]
             check_names(rules, named, [g.name for g in prepared.plan.groupings])
+            check_bounds(rules, ((m.name, m.unit) for m in prepared.plan.measures))
         block = {**prepared.model, "sha256": model_hash(opened.files)}
         columns = [m.column for m in prepared.plan.measures]
         mark = fingerprint(block, prepared, wanted)

@@ -22,6 +22,7 @@ from audit.statistics.estimates import Bools, Cells, Floats, Groups, Means, Rate
 from audit.statistics.gaps import compare
 from audit.statistics.jackknife import Statistic
 from audit.statistics.permutation import permuted, with_permutation
+from audit.statistics.shares import Shares
 
 __all__ = ["Options", "Summary", "chance", "summarise"]
 
@@ -277,7 +278,8 @@ def _sample(measures: Sequence[Measure], groups: Groups, evidence: Bools) -> Sam
     if measures[0].proportion:
         return Rates.of(groups, evidence)
     relative = np.array([m.non_negative and not m.can_be_zero for m in measures])
-    return Means.of(groups, evidence, relative)
+    share = np.array([m.unit in _SHARES for m in measures])
+    return Shares.of(Means.of(groups, evidence, relative), share)
 
 
 def _estimate(row: Sequence[float]) -> Estimate:

@@ -10,7 +10,7 @@ It has no layers, so activations and maps are skipped, and the record says why. 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,8 @@ class MeanColorModel:
     def prepare(self, request: Request) -> None:
         """Nothing to set up: the plan asks only for what `describe` offered."""
 
-    def run(self, images: NDArray[Any]) -> Capture:
-        """Images [B, 3, H, W] to logits [B, K]."""
+    def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:
+        """Images [B, 3, H, W] to logits [B, K]; whose file each is doesn't matter here."""
         return Capture(
             outputs=(images.mean(axis=(2, 3)) @ self._weight.T + self._bias).astype(np.float32), strengths={}
         )

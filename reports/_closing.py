@@ -127,6 +127,13 @@ def _formula(measurement: Measurement) -> Iterator[tuple[str, str]]:
         yield "Source", shown(measurement.source, 900)
 
 
+_FED = {
+    False: "The model was fed as stated under What was tested; another preprocessing or threshold is another model.",
+    True: "The figures follow from a table of predictions. That a model really said so, to these pictures, is taken on "
+    "trust.",
+}
+
+
 def limits(reading: Reading) -> Section:
     """What this report can't say."""
     items = [
@@ -136,7 +143,7 @@ def limits(reading: Reading) -> Section:
         f"Groups with fewer than {reading.fewest} subjects are shown as indicative and never judged.",
         "Activations and focus are diagnostic: they show a difference inside the model, not that harm follows from it.",
         "Class activation maps are rough and can mislead; a difference between maps is a reason to look closer.",
-        "The model was fed as stated under What was tested; another preprocessing or threshold is another model.",
+        _FED[reading.result.model.get("format") == "predictions"],
         "This is evidence for people to weigh. It says nothing about whether a law or a standard is met.",
     ]
     if reading.label in reading.attributes:

@@ -15,8 +15,7 @@ from reports._wording import attribute_title, capital, group_phrase, measure_tit
 MOST_LINES = 5  # attributes beneath a picture
 
 _LEGEND = (
-    "Beneath each picture: its label → what the model said, the model's confidence in that, and what the probe set "
-    "states about the picture."
+    "Beneath each picture: its label → what the model said{sure}, and what the probe set states about the picture."
 )
 
 
@@ -35,9 +34,17 @@ def faces(reading: Reading) -> Section | None:
     return Section(
         id="faces",
         title="Misjudged pictures",
-        blocks=(_warning(reading), Text(_LEGEND)) if shows else (),
+        blocks=(_warning(reading), Text(_legend(reading))) if shows else (),
         sections=tuple(galleries),
     )
+
+
+def _has_confidence(reading: Reading) -> bool:
+    return any(face.confidence is not None for face in reading.result.faces)
+
+
+def _legend(reading: Reading) -> str:
+    return _LEGEND.format(sure=", the model's confidence in that" if _has_confidence(reading) else "")
 
 
 def _warning(reading: Reading) -> Callout:
@@ -56,8 +63,9 @@ def _blocks(reading: Reading, attributes: Attributes, album: Sequence[Face]) -> 
     seen = [face for face in album if face.jpeg is not None]
     first = reading.result.faces[0].group == attributes
     others = "" if first else "; nobody is shown twice"
+    order = "the most confident first" if _has_confidence(reading) else "in the order of their names"
     yield Text(
-        f"{_how_many(reading, attributes, len(album))}, the most confident first, one picture a subject{others}.",
+        f"{_how_many(reading, attributes, len(album))}, {order}, one picture a subject{others}.",
         role="small",
     )
     if seen:
@@ -85,16 +93,16 @@ def _whose(reading: Reading, attributes: Attributes) -> str:
 
 def _photo(reading: Reading, face: Face, place: int) -> Photo:
     """`female → male`, how sure the model was, and what the probe set says of the person."""
-    sure = numbers.percent(face.confidence)
+    sure = [] if face.confidence is None else [numbers.percent(face.confidence)]
     stated = [f"{attribute_title(k)}: {value_name(v)}" for k, v in _stated(reading, face)]
     lines = [*stated[:MOST_LINES], *([f"and {len(stated) - MOST_LINES} more"] if len(stated) > MOST_LINES else [])]
     label, decision = value_name(face.label), value_name(face.decision)
-    told = f"; {', '.join(lines)}" if lines else ""
+    told = f"{' with confidence ' + sure[0] if sure else ''}{'; ' + ', '.join(lines) if lines else ''}"
     return Photo(
         jpeg=face.jpeg or b"",
-        alt=f"Misjudged picture {place}: labeled {label}, taken for {decision} with confidence {sure}{told}.",
+        alt=f"Misjudged picture {place}: labeled {label}, taken for {decision}{told}.",
         title=f"{label} → {decision}",
-        lines=(sure, *lines),
+        lines=(*sure, *lines),
     )
 
 

@@ -14,6 +14,12 @@ from reports._wording import attribute_title, group_label, joined, shown
 
 _NAMES = {"sha256": "SHA-256", "input": "Fed with", "facts": "Stated about the model", "cam": "CAM"}
 
+_A_TABLE = (
+    "This is an audit of a table of predictions: what a model said of each picture, written down elsewhere. The table "
+    "is taken at its word. Which model made it, and how that model was fed, is not known here, and nothing inside the "
+    "model could be seen, so there are no activations and no maps."
+)
+
 
 def tested(reading: Reading) -> Section:
     """The model file, how it was fed, the probe set's hashes."""
@@ -30,7 +36,9 @@ def tested(reading: Reading) -> Section:
         ("Started", shown(run.get("started", "–"))),
         ("Made with", " ".join(shown(reading.result.tool.get(k, "")) for k in ("name", "version"))),
     ]
-    return Section(id="tested", title="What was tested", blocks=(Facts(tuple(rows)),))
+    facts = Facts(tuple(rows))
+    said = (Text(_A_TABLE),) if model.get("format") == "predictions" else ()
+    return Section(id="tested", title="What was tested", blocks=(*said, facts))
 
 
 def coverage(reading: Reading) -> Section:

@@ -55,7 +55,8 @@ def test_text(reading: Reading, measurement: Measurement, gap: Disparity | None)
     if gap.p_adjusted is None:
         return f"p {numbers.p(gap.p_value)}."
     family = family_text(reading, measurement.measure)
-    said = f"p {numbers.p(gap.p_value)}; adjusted by {family}: {numbers.p(gap.p_adjusted)}."
+    by = f" by {family}" if family else ""
+    said = f"p {numbers.p(gap.p_value)}; adjusted{by}: {numbers.p(gap.p_adjusted)}."
     if survives(reading, gap):
         return said
     return (

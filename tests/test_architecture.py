@@ -111,6 +111,6 @@ def test_plugins_of_one_folder_use_no_plugin_of_another(folder: str) -> None:
 def test_every_room_has_its_floor() -> None:
     rooms = {room(p) for p in AUDIT} - {"init"}
 
-    private = {"terminal", "toml", "model_settings", "input_spec", "judging", "options", "trials"}
+    private = {"terminal", "toml", "model_settings", "input_spec", "judging", "options", "trials", "answers"}
 
     assert {r for r in rooms if r not in FLOOR} <= private

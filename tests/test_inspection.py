@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,7 +47,7 @@ class RedModel:
     def prepare(self, request: Any) -> None:
         pass
 
-    def run(self, images: NDArray[Any]) -> Capture:
+    def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:
         red = images[:, 0].mean(axis=(1, 2))
         return Capture(outputs=np.stack([-red, red], axis=1).astype(np.float32), strengths={})
 

@@ -25,9 +25,10 @@ def threshold_sweep(finished: Finished) -> Iterator[Measurement | Skipped]:
         return
     thresholds = sorted({*STEPS, finished.threshold})
     answers = _answers(finished, np.array(thresholds))
+    here = finished.threshold if _decides(finished, answers[:, thresholds.index(finished.threshold)]) else None
     for rate, better, event, of in _rates(finished, answers):
         values = np.where((answers >= 0) & of[:, None], event.astype(np.float64), np.nan)
-        yield from _swept(finished, thresholds, rate, better, values)
+        yield from _swept(finished, thresholds, here, rate, better, values)
 
 
 def _rates(
@@ -64,23 +65,34 @@ def _answers(finished: Finished, thresholds: NDArray[np.float64]) -> NDArray[np.
     return np.where(known[:, None], second.astype(np.int64), -1)
 
 
+def _decides(finished: Finished, answers: NDArray[np.int64]) -> bool:
+    """Whether decisions are the answers [N] at the threshold: a table of predictions can hold others."""
+    return bool(((answers == finished.decisions) | (answers < 0)).all())
+
+
 def _swept(
-    finished: Finished, thresholds: list[float], rate: str, better: str, values: NDArray[np.float64]
+    finished: Finished,
+    thresholds: list[float],
+    here: float | None,
+    rate: str,
+    better: str,
+    values: NDArray[np.float64],
 ) -> Iterator[Measurement]:
-    """The rate at each threshold, for attributes of few groups; conditional rates not for groups of the label."""
+    """The rate at each threshold, for attributes of few groups; conditional rates not for groups of the label. `here`
+    is the operating point, where it is known."""
     listed = {
         g.name
         for g in finished.groupings
         if g.stated.sum() <= GROUPS_UP_TO and (rate == "wrong_label_rate" or finished.label not in g.attributes)
     }
-    measures = [_described(finished, rate, better, threshold) for threshold in thresholds]
+    measures = [_described(finished, rate, better, threshold, here=threshold == here) for threshold in thresholds]
     for measurement in finished.summary.of(values, measures)[0]:
         groups = tuple(g for g in measurement.by_group if attribute_name(g.attributes) in listed)
         yield dataclasses.replace(measurement, by_group=groups, disparities=(), pairs=())
 
 
-def _described(finished: Finished, rate: str, better: str, threshold: float) -> Measure:
-    here = {"operating_point": "yes"} if threshold == finished.threshold else {}
+def _described(finished: Finished, rate: str, better: str, threshold: float, *, here: bool) -> Measure:
+    operating = {"operating_point": "yes"} if here else {}
     second = finished.classes[1]
     return described(
         name="threshold_sweep",
@@ -92,6 +104,6 @@ def _described(finished: Finished, rate: str, better: str, threshold: float) -> 
         "an answer stay without one. Whether groups differ is tested at the operating point alone, which is marked.",
         formula=f"answer “{second}” where its share of the two probabilities ≥ threshold; then the measure named rate",
         source="standard",
-        parameters={"rate": rate, "threshold": f"{threshold:g}", **here},
+        parameters={"rate": rate, "threshold": f"{threshold:g}", **operating},
         proportion=True,
     )

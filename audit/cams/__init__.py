@@ -57,7 +57,7 @@ CAMS: Registry[CamMethod] = Registry(__name__, "CAM method")
 def can_work(method: CamMethod, description: Description, output: str) -> str | None:
     """None when `method` can be had for this model's output, else the reason why not."""
     if _last_spatial(description) is None:
-        return "the network has no spatial layer that can be tapped, so there is no map"
+        return description.closed or "the network has no spatial layer that can be tapped, so there is no map"
     if "head" in method.needs and output not in description.heads:
         return description.heads_missing.get(output, "the head is not a global pool and a linear layer")
     if "gradients" in method.needs and description.gradients is not None:
@@ -69,6 +69,8 @@ def choose(name: str, description: Description, output: str) -> CamChoice | Skip
     """The CAM method for this model: `auto` takes exact CAM where the head allows it, Grad-CAM where gradients can be
     had, and otherwise says why there is none. An unknown name is a UsageError."""
     order = ("cam", "gradcam") if name == "auto" else (name,)
+    if description.closed is not None and all(candidate in CAMS for candidate in order):
+        return Skipped(measure="cam", parameters={"cam": name}, reason=description.closed)
     reasons = []
     for candidate in order:
         method = CAMS.get(candidate)

@@ -19,8 +19,8 @@ def observe(plan: Plan, batch: Batch) -> Shard:
     """The records and tallies of one batch. Unreadable images get a row without a single value."""
     if len(batch.rows) == 0:
         return _assemble(plan, batch, None, np.empty((0, len(plan.measures))), ())
-    capture = plan.model.run(batch.images)
-    outcome = plan.task.decide(capture.outputs, plan.output)
+    capture = plan.model.run(batch.images, list(plan.probe.table["path"].to_numpy()[batch.rows]))
+    outcome = _outcome(plan, capture)
     labels = _labels(plan, batch.rows)
     maps = _maps(plan, capture, {"predicted": outcome.decisions, "true": labels})
     observed = Observed(
@@ -37,6 +37,17 @@ def observe(plan: Plan, batch: Batch) -> Shard:
     )
     tallies = _mean_maps(plan, batch, maps, _sides(labels, outcome.decisions)) if plan.mean_maps else ()
     return _assemble(plan, batch, outcome, values, tallies)
+
+
+def _outcome(plan: Plan, capture: Capture) -> Outcome:
+    """What the task reads off the outputs; what a model says of itself stands before it."""
+    read = plan.task.decide(capture.outputs, plan.output)
+    decisions = read.decisions if capture.decisions is None else capture.decisions
+    said = capture.reasons or (None,) * len(decisions)
+    reasons = (
+        None if d >= 0 else own or other for d, own, other in zip(decisions.tolist(), said, read.reasons, strict=True)
+    )
+    return Outcome(scores=read.scores, decisions=decisions, reasons=tuple(reasons))
 
 
 def _labels(plan: Plan, rows: NDArray[np.int64]) -> NDArray[np.int64]:

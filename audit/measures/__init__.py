@@ -38,6 +38,7 @@ class Context:
     regions: tuple[str, ...]
     cam: str | None  # the chosen method's name
     cam_missing: str | None  # why there is none
+    scores_missing: str | None = None  # why the model gives no probabilities; None: it does
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

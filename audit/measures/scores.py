@@ -8,11 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.measures import MEASURES, Context, Measure, Observed
+from audit.result import Skipped
 
 
 @MEASURES.register("scores")
-def scores(context: Context) -> Iterator[Measure]:
-    """Confidence and Brier score, for every classifier."""
+def scores(context: Context) -> Iterator[Measure | Skipped]:
+    """Confidence and Brier score, for every classifier that gives probabilities."""
+    if context.scores_missing is not None:
+        for name in ("confidence", "brier_score"):
+            yield Skipped(measure=name, reason=context.scores_missing)
+        return
     yield Measure(
         name="confidence",
         title="Confidence",

@@ -7,7 +7,7 @@ Everything wanted is asked for up front in a `Request`, so that an image goes th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -65,6 +65,23 @@ class Head:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """What a model that was asked elsewhere has to say: answers in words, and about certain pictures only."""
+
+    classes: tuple[str, ...]  # the words it has
+    complete: bool  # these are all that it can say; else a label that it never gave as an answer is one of its classes
+    scored: tuple[str, ...]  # classes that it gives probabilities of
+    decided: bool  # it decided itself, and no threshold has a say in it
+    paths: Collection[str]  # of the pictures that it was asked about, relative to the probe folder
+
+    def scores_missing(self, classes: Collection[str]) -> str | None:
+        """Why there are no probabilities of these classes; None: there are."""
+        if all(name in self.scored for name in classes):
+            return None
+        return "the table of predictions holds decisions and no probability of each class"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Description:
     """What a model turned out to be, for one input shape."""
 
@@ -76,6 +93,8 @@ class Description:
     final: Mapping[str, str | None]  # by output name: "softmax", "log_softmax", "sigmoid" at its very end, or None
     gradients: str | None  # None: gradients can be had; else the reason why not
     notes: tuple[str, ...] = ()
+    closed: str | None = None  # why nothing inside the model can be seen; None: it can
+    answers: Answers | None = None  # where there is no network to ask, only what it said
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +102,7 @@ class Request:
     """Everything wanted from a forward pass."""
 
     output: str
+    classes: tuple[str, ...] = ()  # in the order that the outputs shall have, of a model that answers in words
     reductions: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  # layer -> reductions
     cam_layer: str | None = None
     gradients: bool = False
@@ -96,19 +116,21 @@ class Capture:
     sigmoid output class 1 is the logit and class 0 its negative) with respect to `activation`, one target an image.
     """
 
-    outputs: NDArray[np.float32]  # [B, K] (a [B] output comes as [B, 1])
+    outputs: NDArray[np.floating[Any]]  # [B, K] (a [B] output comes as [B, 1]); float32 where a network computed them
     strengths: Mapping[tuple[str, str], NDArray[np.float64]]  # (layer, reduction) -> [B]
     activation: NDArray[np.float32] | None = None
     gradient: Callable[[NDArray[np.int64]], NDArray[np.float32]] | None = None
+    decisions: NDArray[np.int64] | None = None  # [B] into the request's classes, -1: none; of a model that decides
+    reasons: tuple[str | None, ...] = ()  # [B] why there is no answer, where the model knows
 
 
 class Model(Protocol):
-    """An opened model file."""
+    """An opened model file, or a table of what a model said."""
 
     path: Path
     files: tuple[Path, ...]  # the model file, then the external data it reads: what its hash is made of
     format: str  # "onnx", "torchscript"
-    inputs: tuple[TensorSpec, ...]  # the image first; weights listed as inputs are not here
+    inputs: tuple[TensorSpec, ...]  # the image first; weights listed as inputs are not here; (): it looks at no image
     outputs: tuple[TensorSpec, ...]  # as far as the file says
     batch: int | None  # the fixed batch size, if the file has one; `run` takes any number of images all the same
     provider: str  # what really computes: "CPUExecutionProvider", "torch cpu"
@@ -123,8 +145,9 @@ class Model(Protocol):
     def prepare(self, request: Request) -> None:
         """Set up the pass that gives all of `request`. Raises ModelError naming the layer that can't be had."""
 
-    def run(self, images: NDArray[Any]) -> Capture:
-        """One forward pass. A fixed batch is served in pieces, the last one padded."""
+    def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:
+        """One forward pass. A fixed batch is served in pieces, the last one padded. `paths` are the images' own, in the
+        probe set: a network has no use for them."""
 
     def close(self) -> None:
         """Free sessions and memory."""

@@ -173,11 +173,7 @@ def _heads(
         try:
             with np.errstate(all="ignore"):  # what is not finite fails the check
                 weight, bias = compose(graph, route, found.shapes, found.constants)
-                if source not in found.means:
-                    raise NotLinear(  # noqa: TRY301
-                        f"what is averaged before the output {route.output!r} is not laid out as a map"
-                    )
-                _check(weight, bias, found.means[source][0].reshape(-1), found.logits[route.output][0], tolerance)
+                _check(weight, bias, found.means.get(source), found.logits[route.output][0], tolerance)
             heads[route.output] = Head(layer=names[source], weight=weight, bias=bias)
         except NotLinear as reason:
             missing[route.output] = str(reason)
@@ -185,9 +181,17 @@ def _heads(
 
 
 def _check(
-    weight: NDArray[np.float32], bias: NDArray[np.float32], mean: NDArray[Any], logits: NDArray[Any], tolerance: float
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    means: NDArray[Any] | None,
+    logits: NDArray[Any],
+    tolerance: float,
 ) -> None:
     import numpy as np
+
+    if means is None:
+        raise NotLinear("what is averaged before the linear layer is not laid out as a map")
+    mean = means[0].reshape(-1)
 
     expected = logits.astype(np.float64).reshape(-1)
     if weight.shape != (expected.size, mean.size):

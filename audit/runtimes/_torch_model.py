@@ -102,7 +102,7 @@ class TorchModel:
         elif strengths:
             self._tapped = program.tapped(strengths=strengths)
 
-    def run(self, images: NDArray[Any]) -> Capture:
+    def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:  # noqa: ARG002 a network sees pictures
         with self._running(images.shape[1:]):
             return joined([self._pass(piece, real) for piece, real in pieces(images, self.batch)])
 

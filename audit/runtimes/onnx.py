@@ -119,7 +119,7 @@ class OnnxModel:
             self._activation = taps.activation(place)
         self._tapped = self._sessions.open(taps.finished())
 
-    def run(self, images: NDArray[Any]) -> Capture:
+    def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:  # noqa: ARG002 a network sees pictures
         import numpy as np
 
         images = np.ascontiguousarray(images.astype(self.inputs[0].dtype, copy=False))

@@ -10,7 +10,7 @@ import numpy as np
 
 from audit.result import Estimate
 from audit.statistics._quantiles import plain
-from audit.statistics.estimates import Cells, Groups
+from audit.statistics.estimates import Cells, Groups, wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,9 +25,11 @@ def chance(
     """Mean recall over the classes, and whether it is no better than guessing.
 
     Its variance is the jackknife's over subjects, each taken out of all their classes at once; Student's t with
-    Welch's degrees of freedom. No better than guessing: at least 30 subjects, and the 95 % interval holds 1 / classes
-    or lies below it. Classes with fewer than two people who got an answer don't enter: they have no variance, and one
-    picture of a rare class must not switch the check off.
+    Welch's degrees of freedom. A class of which nobody, or everybody, was recognized has no variance to show: it adds
+    the reach of Wilson's interval for as many answers as it has people (effectively), squared and summed as variances
+    are, so that a model that is always right, or always wrong, has an interval, too. No better than guessing: at least
+    30 subjects, and the 95 % interval holds 1 / classes or lies below it. Classes with fewer than two people who got an
+    answer don't enter: they have no variance, and one picture of a rare class must not switch the check off.
 
     Args:
         wrong: [N], 1 where the decision is not the label, NaN without an answer.
@@ -49,9 +51,14 @@ def chance(
     _, person = np.unique(cells.subject, return_inverse=True)
     moved = np.bincount(person, weights=groups.influence[:, 0]) / len(present)
     parts = (by_class**2 / (kish - 1)).sum()
-    df = by_class.sum() ** 2 / parts if parts > 0 else kish.min() - 1
-    margin = float(plain(_ALPHA, np.asarray(df))) * math.sqrt(float((moved**2).sum()))
-    low, high = max(0.0, recall - margin), min(1.0, recall + margin)
+    df = by_class.sum() ** 2 / parts if parts > 0 else (kish - 1).sum()
+    critical = plain(_ALPHA, np.asarray(df))
+    margin = critical**2 * (moved**2).sum()
+    of_class, share = groups.mean[:, 0], 1 / len(present) ** 2
+    least, most = wilson(of_class, kish, critical)
+    edge = (of_class == 0) | (of_class == 1)
+    below, above = (share * ((of_class - end)[edge] ** 2).sum() for end in (least, most))
+    low, high = max(0.0, recall - math.sqrt(margin + below)), min(1.0, recall + math.sqrt(margin + above))
     found = dataclasses.replace(nothing, value=recall, low=low, high=high)
     return found, people >= _SUBJECTS and low <= 1 / classes + 1e-12
 

@@ -76,8 +76,11 @@ class Groups:
         present = n > 0
         total, items = cells.over_groups(x), cells.over_groups(n)
         subjects = cells.over_groups(present.astype(np.float64))
+        with_event = cells.over_groups((x > 0).astype(np.float64))
+        without = cells.over_groups((x < n).astype(np.float64))
         squares = cells.over_groups(n**2)
         kish = divide(items**2, squares)
+        spread = _spread(squares, cells.over_groups(n * x), cells.over_groups(x**2))
         # (x - mean n) / (N - n), with N multiplied out so that it is exactly 0 for counts that are all alike.
         of_group = cells.group
         rest = items[of_group] * (items[of_group] - n)
@@ -90,7 +93,7 @@ class Groups:
             mean=divide(total, items),
             kish=kish,
             variance=np.where(subjects >= 2, variance, np.nan),
-            events=kish * _alike(squares, cells.over_groups(n * x), cells.over_groups(x**2)),
+            events=np.fmin(np.minimum(with_event, without), kish * spread),
             influence=influence,
             present=present,
         )
@@ -193,9 +196,8 @@ def own_size(groups: Groups) -> Floats:
 def leaning(size: Floats, kish: Floats, events: Floats) -> Floats:
     """An effective size, the nearer to that of pictures all alike (K) the fewer people are behind the events."""
     lean = (ALL_ALIKE / np.fmax(events, ALL_ALIKE)) ** 4
-    one = np.ones_like(size)
-    each, alike = divide(one, size), divide(one, kish)
-    return divide(one, each + lean * np.fmax(0.0, alike - each))
+    own, alike = divide(np.ones_like(size), size), divide(np.ones_like(size), kish)
+    return divide(np.ones_like(size), own + lean * np.fmax(0.0, alike - own))
 
 
 def shared_size(groups: Groups, size: Floats, evidence: Bools) -> Floats:
@@ -240,8 +242,8 @@ def divide(over: Floats, under: Floats, otherwise: float = np.nan) -> Floats:
     return np.asarray(np.divide(over, under, out=np.full(over.shape, otherwise), where=under > 0))
 
 
-def _alike(squares: Floats, mixed: Floats, events: Floats) -> Floats:
-    """How much like their pictures the events spread over people, or their absence, whichever does so less: the squared
+def _spread(squares: Floats, mixed: Floats, events: Floats) -> Floats:
+    """How far events spread over people as their pictures do, or the absence of events, whichever does so less: squared
     cosine between a subject's pictures n and those with the event x, from sums of n^2, n x and x^2. 0: nobody has any.
 
     Times K it is a number of people: with as many pictures each (sum of x)^2 / sum of x^2, as Kish counts. Where few

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from audit.registry import Registry
 
@@ -41,7 +41,7 @@ class Task(Protocol):
     def columns(self, shape: tuple[int | None, ...]) -> int:
         """How many classes an output of this shape tells apart (one sigmoid output: 2). Raises ModelError."""
 
-    def decide(self, outputs: NDArray[np.float32], spec: OutputSpec) -> Outcome:
+    def decide(self, outputs: NDArray[np.floating[Any]], spec: OutputSpec) -> Outcome:
         """Outputs [B, K'] to an Outcome over K classes."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ class Classification:
             )
         return 2 if width == 1 else width
 
-    def decide(self, outputs: NDArray[np.float32], spec: OutputSpec) -> Outcome:
+    def decide(self, outputs: NDArray[np.floating[Any]], spec: OutputSpec) -> Outcome:
         """Outputs [B, K] or [B, 1] to probabilities and decisions over the classes of `spec`.
 
         Raises ModelError: another number of classes than `spec` names, or numbers that can't be what `spec.final`

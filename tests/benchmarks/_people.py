@@ -14,12 +14,12 @@ import numpy as np
 
 from audit.statistics.disparity import Couples, Gap, Pairs
 from audit.statistics.estimates import Cells, Groups, Means, Rates
+from audit.statistics.kinds import KINDS
 
 Row = dict[str, Any]
 Draw = Callable[[np.random.Generator, int], np.ndarray]  # (generator, runs) -> sums [cells, runs]
 
 ALPHA = 0.05
-KINDS = ("difference", "ratio", "max_geomean", "gini")
 _VALUES = 400_000  # in memory together
 
 
@@ -140,24 +140,16 @@ def gaps(people: People, draw: Draw, *, proportion: bool, runs: int, seed: Seque
         cells, groups, sample = estimated(people, draw(rng, some), proportion=proportion)
         pairs = Pairs(sample, Couples(cells).overlap(groups, proportion=proportion), ALPHA)
         for kind in KINDS:
-            if hasattr(pairs, kind):
-                found[kind].append(getattr(pairs, kind)())
+            found[kind].append(getattr(pairs, kind)())
     return {
         kind: Gap(**{name: np.concatenate([getattr(g, name) for g in some]) for name in ("value", "low", "high")})
         for kind, some in found.items()
-        if some
     }
 
 
 def truth(means: np.ndarray, kind: str) -> float:
     """What a kind comes to when the groups are known exactly."""
-    if kind == "difference":
-        return float(means.max() - means.min())
-    if kind == "ratio":
-        return float(means.min() / means.max())
-    if kind == "max_geomean":
-        return float(means.max() / np.exp(np.log(means).mean()))
-    return float(np.abs(means[:, None] - means[None, :]).sum() / (2 * len(means) ** 2 * means.mean()))
+    return float(KINDS[kind](means[:, None])[0])
 
 
 def covered(claim: str, cell: str, gap: Gap, expected: float, bar: float) -> Row:

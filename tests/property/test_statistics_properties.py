@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,16 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.result import Measurement
-from audit.statistics._quantiles import simultaneous
+from audit.statistics._quantiles import simultaneous, tail
 from tests.support.figures import figures
 from tests.support.slow_statistics import slow
 
 FIGURE = ("value", "low", "high")
+POSSIBLE = {"difference": (0, math.inf), "ratio": (0, 1), "max_geomean": (1, math.inf), "gini": (0, 1)}
 
 
 def table_quantile(alpha: float, groups: int, df: float) -> float:
     """The audit's own critical value, so that everything else can be compared exactly."""
     return float(simultaneous(alpha, groups, np.array([df]))[0])
+
+
+def table_tail(critical: float, groups: int, df: float) -> float:
+    return float(tail(np.array([critical]), groups, np.array([df]))[0])
 
 
 @st.composite
@@ -41,8 +47,9 @@ def sets(draw: st.DrawFn) -> tuple[np.ndarray, list[str | None], list[int], bool
 def all_figures(found: Measurement) -> list[float | None]:
     rows = [found.overall, *found.by_group, *found.disparities]
     flat = [getattr(row, name) for row in rows for name in FIGURE]
+    flat += [row.p_value for row in found.disparities]
     for p in found.pairs:
-        flat += [p.difference, p.difference_low, p.difference_high, p.ratio, p.ratio_low, p.ratio_high]
+        flat += [p.difference, p.difference_low, p.difference_high, p.ratio, p.ratio_low, p.ratio_high, p.p_value]
     return flat
 
 
@@ -66,15 +73,21 @@ def run(values: np.ndarray, groups: list[str | None], subjects: list[int], propo
 def test_figures_are_those_of_the_slow_implementation(probe) -> None:  # type: ignore[no-untyped-def]
     values, groups, subjects, proportion = probe
     found = run(*probe)
-    expected = slow(values, groups, subjects, proportion=proportion, min_subjects=3, critical=table_quantile)
+    expected = slow(
+        values, groups, subjects, proportion=proportion, min_subjects=3, critical=table_quantile, tail=table_tail
+    )
 
     for group in found.by_group:
         want = expected.groups[group.attributes["skin"]]
         assert close((group.value, group.low, group.high), (want.value, want.low, want.high))
     for gap in found.disparities:
-        want_gap = expected.difference if gap.kind == "difference" else expected.ratio
-        assert gap.descriptive is (want_gap is None)
-        assert want_gap is None or close((gap.value, gap.low, gap.high), want_gap)
+        want_gap = getattr(expected, gap.kind)
+        assert gap.descriptive is (expected.difference is None)
+        if gap.descriptive or want_gap is None:  # no interval, or not even a value where groups are at 0
+            assert (gap.low, gap.high) == (None, None)
+        else:
+            assert close((gap.value, gap.low, gap.high), want_gap)
+        assert gap.descriptive or close((gap.p_value,), (expected.p,))
 
 
 @settings(max_examples=60, deadline=None)
@@ -104,9 +117,9 @@ def test_the_names_of_groups_and_people_change_no_gap(probe) -> None:  # type: i
     new = {"a": "z", "b": "y", "c": "x", "d": "w", None: None}
     renamed = run(values, [new[g] for g in groups], [-s for s in subjects], proportion)
     before = run(*probe)
-    gaps = [(d.kind, d.value, d.low, d.high) for d in before.disparities]
+    gaps = [(d.kind, d.value, d.low, d.high, d.p_value) for d in before.disparities]
 
-    assert [(d.kind, d.value, d.low, d.high) for d in renamed.disparities] == [
+    assert [(d.kind, d.value, d.low, d.high, d.p_value) for d in renamed.disparities] == [
         tuple(pytest.approx(x, rel=1e-7, abs=1e-9) if isinstance(x, float) else x for x in gap) for gap in gaps
     ]
     assert {new[g.attributes["skin"]]: pytest.approx(g.high) for g in before.by_group} == {
@@ -124,9 +137,10 @@ def test_every_interval_holds_its_value(probe) -> None:  # type: ignore[no-untyp
             assert row.low <= row.value + 1e-12
             assert row.value <= row.high + 1e-12
     for gap in found.disparities:
-        if not gap.descriptive:
-            assert gap.low >= 0
-            assert gap.kind == "difference" or gap.high <= 1
+        if gap.low is not None:
+            least, most = POSSIBLE[gap.kind]
+            assert gap.low >= least
+            assert gap.high <= most
 
 
 @settings(max_examples=60, deadline=None)
@@ -135,5 +149,6 @@ def test_rates_stay_between_zero_and_one(probe) -> None:  # type: ignore[no-unty
     values, groups, subjects, proportion = probe
     found = run((values > 0.5) * 1.0 if not proportion else values, groups, subjects, proportion=True)
 
-    for row in (found.overall, *found.by_group, *found.disparities):
+    gaps = [d for d in found.disparities if d.kind != "max_geomean"]
+    for row in (found.overall, *found.by_group, *gaps):
         assert all(0 <= x <= 1 for x in (row.low, row.high) if x is not None)

@@ -41,6 +41,34 @@ def test_a_model_that_is_always_wrong_is_no_better_than_chance() -> None:
     assert chance(*a_model(0, (0.05, 0.05), 200), 2)[1]
 
 
+@pytest.mark.parametrize(("recall", "low", "high"), [(1.0, 0.94, 1.0), (0.0, 0.0, 0.06)], ids=["right", "wrong"])
+def test_always_right_and_always_wrong_have_an_interval(recall: float, low: float, high: float) -> None:
+    found, guessing = chance(*a_model(0, (recall, recall), 80), 2)
+
+    assert found.value == recall
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.01)
+    assert guessing is (recall == 0.0)
+
+
+def test_two_people_of_a_rare_class_do_not_make_a_perfect_model_a_guesser() -> None:
+    labels = np.array([0] * 40 + [1] * 2)
+    found, guessing = chance(np.zeros(42), labels, np.arange(42), 2)
+
+    assert not guessing
+    assert 0.5 < found.low < 0.8  # of the rare class hardly anything is known
+
+
+def test_one_perfect_class_adds_its_own_doubt() -> None:
+    wrong, labels, subjects = a_model(3, (1.0, 0.7), 100)
+    found, _ = chance(wrong, labels, subjects, 2)
+    p = 1 - wrong[labels == 1].mean()
+    unseen = 2.01**2 / (50 + 2.01**2)  # Wilson's upper limit of no error in 50
+    reach = 2.01 * np.sqrt(p * (1 - p) / 49)
+
+    assert found.low == pytest.approx(found.value - np.hypot(reach, unseen) / 2, abs=0.001)
+    assert found.high == pytest.approx(found.value + reach / 2, abs=0.001)
+
+
 def test_fewer_than_thirty_people_are_not_judged() -> None:
     recall, guessing = chance(*a_model(0, (0.5, 0.5), 29), 2)
 

@@ -91,6 +91,7 @@ def test_people_behind_the_events_count_by_what_they_bring() -> None:
     assert behind([90, *[1] * 10, *[0] * 89], [100] * 100) < 1.3  # one person has nine in ten of them
     assert behind([0, *[1] * 20, *[0] * 79], [100, *[1] * 99]) < 0.1  # what most pictures would show is not known
     assert behind([0] * 50, [4] * 50) == 0.0
+    assert behind([1] * 5 + [0] * 145, [2] * 5 + [1] * 145) == 5  # never more than there are
 
 
 def test_the_fewer_people_are_behind_the_events_the_more_their_pictures_count_as_alike() -> None:

@@ -68,6 +68,7 @@ def slow(
     proportion: bool,
     non_negative: bool = True,
     can_be_zero: bool = False,
+    share: bool = False,
     alpha: float = 0.05,
     min_subjects: int = 30,
     critical: Critical = range_quantile,
@@ -78,12 +79,15 @@ def slow(
     evidence = [stats[g] for g in stats if g is not None and needed <= stats[g].S]
     for s in stats.values():
         s.settle(evidence if s in evidence else [], proportion, non_negative and not can_be_zero)
+        if share and not proportion and s.M in (0.0, 1.0):  # as a proportion of one item a subject
+            s.proportion, s.size = True, s.K
     rows = {}
     for g, s in stats.items():
         low = high = None
         if s.S >= 2:
             low, high = s.limits(t_quantile(alpha, s.K - 1))
             low = max(low, 0.0) if non_negative else low  # no value that the measure can't have
+            high = min(high, 1.0) if share else high
         rows[g] = SlowGroup(s.M, low, high, s.N, s.S, s in evidence)
     if len(evidence) < 2:
         return Slow(rows, None, None, {})
@@ -127,11 +131,12 @@ class _Group:
         self.events = min(self.behind(self.x), self.behind({s: self.n[s] - self.x[s] for s in self.n}))
 
     def behind(self, x: dict[object, float]) -> float:
-        """K times the squared cosine between a subject's items and those that x counts."""
+        """K times the squared cosine between a subject's items and those that x counts, and no more than there are."""
         squares = sum(v * v for v in x.values())
         if squares == 0:
             return 0.0
-        return self.K * sum(self.n[s] * x[s] for s in self.n) ** 2 / squares / sum(n * n for n in self.n.values())
+        cosine = sum(self.n[s] * x[s] for s in self.n) ** 2 / squares / sum(n * n for n in self.n.values())
+        return min(self.K * cosine, sum(v > 0 for v in x.values()))
 
     def settle(self, evidence: list[_Group], proportion: bool, relative: bool) -> None:
         self.proportion = proportion
@@ -173,6 +178,12 @@ class _Group:
         low, high = max(0.0, center - half), min(1.0, center + half)
         return (0.0 if p == 0 else low), (1.0 if p == 1 else high)
 
+    def log_margins(self, c: float) -> tuple[float, float]:
+        if not self.proportion:
+            return (c * math.sqrt(self.floored) / self.M,) * 2
+        low, high = self.limits(c)
+        return math.log(self.M / low), math.log(high / self.M)
+
     def spread(self) -> float:
         if not self.proportion:
             return self.V
@@ -201,7 +212,7 @@ def _root(a: float, b: float, r: float) -> float:
 
 def _difference_limits(i: _Group, j: _Group, c: float) -> tuple[float, float, float]:
     d, r = i.M - j.M, _r(i, j)
-    if not i.proportion:
+    if not i.proportion and not j.proportion:
         half = c * math.sqrt(max(0.0, i.floored + j.floored - 2 * r * math.sqrt(i.floored * j.floored)))
         return d, d - half, d + half
     (l_i, u_i), (l_j, u_j) = i.limits(c), j.limits(c)
@@ -228,11 +239,8 @@ def _ratio_limits(i: _Group, j: _Group, c: float) -> tuple[float, float]:
     if j.M == 0:
         return (l_i / u_j if u_j > 0 and l_i > 0 else 0.0), math.inf
     e, r = math.log(i.M / j.M), _r(i, j)
-    if not i.proportion:
-        a, b = c * math.sqrt(i.floored) / i.M, c * math.sqrt(j.floored) / j.M
-        return math.exp(e - _root(a, b, r)), math.exp(e + _root(a, b, r))
-    low = e - _root(math.log(i.M / l_i), math.log(u_j / j.M), r)
-    return math.exp(low), math.exp(e + _root(math.log(u_i / i.M), math.log(j.M / l_j), r))
+    (below_i, above_i), (below_j, above_j) = i.log_margins(c), j.log_margins(c)
+    return math.exp(e - _root(below_i, above_j, r)), math.exp(e + _root(above_i, below_j, r))
 
 
 def _ratio(evidence: list[_Group], alpha: float, critical: Critical) -> tuple[float | None, float, float]:
