@@ -147,6 +147,11 @@ def test_the_same_path_twice(typed: Typed, faces: Path, model: Path) -> None:
     says(typed(model, "--probe", faces), 4, "images/")
 
 
+@pytest.mark.parametrize("alpha", ["0", "1", "nan", "five"])
+def test_an_alpha_that_is_none(typed: Typed, model: Path, probe: Path, alpha: str) -> None:
+    says(typed(model, "--probe", probe, "--alpha", alpha), 2, "alpha", "above 0 and up to 0.5")
+
+
 def test_a_column_of_ten_thousand_values(typed: Typed, model: Path, tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "p" / "a.png")
