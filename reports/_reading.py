@@ -61,8 +61,9 @@ class Reading:
 
     @functools.cached_property
     def attributes(self) -> tuple[str, ...]:
-        """Attributes in the record's order, single ones before intersections."""
-        found = dict.fromkeys(attribute_name(g.attributes) for m in self.result.measurements for g in m.by_group)
+        """Attributes in the record's order, single ones before intersections; not those of a search alone."""
+        compared = (m for m in self.result.measurements if m.searched is None)
+        found = dict.fromkeys(attribute_name(g.attributes) for m in compared for g in m.by_group)
         return tuple(sorted(found, key=lambda a: a.count("*")))
 
     def family(self, family: str) -> tuple[Measurement, ...]:

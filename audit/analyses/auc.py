@@ -107,7 +107,7 @@ class _Area:
     value: Floats  # [G]
     without: Floats  # [C]
     kish: Floats  # [G], subjects of the rarer side
-    events: Floats  # [G], the fewest subjects on a side with a pair in the right, or in the wrong order
+    events: Floats  # [G], effective number of subjects behind the pairs in the right order, or in the wrong, of a side
 
 
 def _area(cells: Cells, scores: Floats, positive: Bools, counts: Bools) -> _Area:
@@ -124,13 +124,14 @@ def _area(cells: Cells, scores: Floats, positive: Bools, counts: Bools) -> _Area
     total = cells.over_groups(of_positive[:, None])[:, 0]
     # Pairs with one end in the cell are left out; those with both were taken away twice.
     rest = in_group[cells.group] - in_cell
-    kish = divide(in_group**2, cells.over_groups(in_cell**2), otherwise=0.0)
-    seen = _sums(cell, np.hstack([right[:, None] * sides, wrong[:, None] * sides]), size) > 0
+    kish = divide(in_group**2, cells.over_groups(in_cell**2))
+    ordered = _sums(cell, np.hstack([right[:, None] * sides, wrong[:, None] * sides]), size)
+    behind = divide(cells.over_groups(ordered) ** 2, cells.over_groups(ordered**2), otherwise=0.0)
     return _Area(
         value=divide(total, in_group.prod(axis=1)),
         without=divide(total[cells.group] - by_cell + within, rest.prod(axis=1)),
         kish=kish.min(axis=1),
-        events=cells.over_groups(seen.astype(np.float64)).min(axis=1),
+        events=behind.min(axis=1),
     )
 
 

@@ -80,7 +80,7 @@ class Groups:
         without = cells.over_groups((x < n).astype(np.float64))
         squares = cells.over_groups(n**2)
         kish = divide(items**2, squares)
-        spread = _spread(squares, cells.over_groups(n * x), cells.over_groups(x**2))
+        spread = spread_of_events(squares, cells.over_groups(n * x), cells.over_groups(x**2))
         # (x - mean n) / (N - n), with N multiplied out so that it is exactly 0 for counts that are all alike.
         of_group = cells.group
         rest = items[of_group] * (items[of_group] - n)
@@ -242,7 +242,7 @@ def divide(over: Floats, under: Floats, otherwise: float = np.nan) -> Floats:
     return np.asarray(np.divide(over, under, out=np.full(over.shape, otherwise), where=under > 0))
 
 
-def _spread(squares: Floats, mixed: Floats, events: Floats) -> Floats:
+def spread_of_events(squares: Floats, mixed: Floats, events: Floats) -> Floats:
     """How far events spread over people as their pictures do, or the absence of events, whichever does so less: squared
     cosine between a subject's pictures n and those with the event x, from sums of n^2, n x and x^2. 0: nobody has any.
 

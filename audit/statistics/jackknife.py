@@ -42,7 +42,7 @@ def jackknife(
         without: [C], the group's value without the items of this cell's subject, NaN where nothing would be left.
         counts: [C], items that count.
         kish: [G], effective number of subjects where it is not that of the items that count.
-        events: [G], as in `Groups`: fewer than 6 and the variance is not believed where it is small.
+        events: [G], as in `Groups`: where few people are behind what was seen, a small variance is not believed.
     """
     present = counts > 0
     items = cells.over_groups(counts)

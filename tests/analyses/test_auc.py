@@ -78,26 +78,14 @@ def test_interval_is_wilsons_at_the_size_that_the_long_jackknife_gives(mixed: bo
     assert p is not None
     kish = min(_kish(table["subjects"], table["labels"] == side) for side in (0, 1))
     own, alike = len(rows) * variance / (p * (1 - p)), len(rows) / kish
-    lean = min(1.0, (5 / _people_behind_pairs(rows, table["subjects"])) ** 4)  # few people: pictures count as all alike
+    behind = slow_analyses.people_behind(rows, table["subjects"])
+    lean = min(1.0, (5 / behind) ** 4)  # few people: pictures count as all alike
     n = len(rows) / (own + lean * max(0.0, alike - own))
     c = stats.t.isf(0.025, kish - 1)
     half = c * np.sqrt(p * (1 - p) / n + c * c / (4 * n * n)) / (1 + c * c / n)
     middle = (p + c * c / (2 * n)) / (1 + c * c / n)
 
     assert (found.overall.low, found.overall.high) == pytest.approx((middle - half, middle + half), rel=1e-9)
-
-
-def _people_behind_pairs(rows: list[tuple[bool, float]], subjects: list[str]) -> int:
-    """The fewest subjects on a side with a pair in the right order, or in the wrong one."""
-    seen: dict[tuple[bool, bool], set[str]] = {
-        (side, right): set() for side in (True, False) for right in (True, False)
-    }
-    for (side, score), person in zip(rows, subjects, strict=True):
-        for other, against in rows:
-            if side != other:
-                seen[side, True] |= {person} if (score > against) == side or score == against else set()
-                seen[side, False] |= {person} if (score < against) == side or score == against else set()
-    return min(len(people) for people in seen.values())
 
 
 def _kish(subjects: list[str], rows: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from audit.analyses import ANALYSES, Finished, analyze
 from audit.result import Measurement, Skipped, _measurement, _plain
 from tests.support.finished import finished, people
 
-PROMISED = {"auc", "calibration_error", "confusion", "threshold_sweep"}
+PROMISED = {"auc", "calibration_error", "confusion", "threshold_sweep", "worst_group"}
 GROUPINGS = [("gender",), ("skin",), ("age",), ("gender", "skin")]
 
 

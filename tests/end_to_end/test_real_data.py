@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 import audit
 import reports
@@ -83,6 +84,22 @@ def test_gaps_agree_with_the_independent_computation(gender: audit.AuditResult) 
     worst = gender["wrong_label_rate"].measurement.disparity("gender*race")
     assert worst is not None
     assert (worst.worst, worst.best) == ({"gender": "female", "race": "black"}, {"gender": "male", "race": "black"})
+
+
+def test_the_analyses_say_what_was_counted(gender: audit.AuditResult) -> None:
+    """29 of 149 black women are called men, 5 of 148 black men women; of all groups children are worst off."""
+    taken = {
+        m.parameters["label"]: {g.attributes["race"]: g for g in m.groups("race")} for m in gender.all("confusion")
+    }
+    search = next(m for m in gender.all("worst_group") if m.parameters["measure"] == "wrong_label_rate")
+
+    assert (taken["female"]["black"].n, taken["female"]["black"].value) == (149, pytest.approx(29 / 149))
+    assert (taken["male"]["black"].n, taken["male"]["black"].value) == (148, pytest.approx(5 / 148))
+    assert dict(search.by_group[0].attributes) == {"age_band": "0-14"}
+    assert {"gender": "female", "race": "black"} in [dict(g.attributes) for g in search.by_group]
+    assert gender["auc"].overall.value == pytest.approx(
+        roc_auc_score(gender.items["label"] == "female", gender.items["score.female"]), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize(

@@ -52,3 +52,23 @@ def squared_calibration(rows: Sequence[Row]) -> float | None:
             over += len(inside) * sum(products) / len(products)
             images += len(inside)
     return over / images if images else None
+
+
+def people_behind(rows: Sequence[Row], subjects: Sequence[object]) -> float:
+    """The least of four: people on either side of the pairs in the right order, and of those in the wrong, as Kish
+    counts them."""
+    found = []
+    for side in (True, False):
+        for wanted in (True, False):
+            pairs: dict[object, float] = {}
+            for (label, score), subject in zip(rows, subjects, strict=True):
+                if label != side:
+                    continue
+                for other_label, other in rows:
+                    if other_label == side:
+                        continue
+                    right = 0.5 if score == other else float((score > other) == side)
+                    pairs[subject] = pairs.get(subject, 0.0) + (right if wanted else 1 - right)
+            squares = sum(v * v for v in pairs.values())
+            found.append(sum(pairs.values()) ** 2 / squares if squares else 0.0)
+    return min(found)
