@@ -14,6 +14,7 @@ from audit.result import Attributes, Measurement, Skipped, Stratum, Within
 from audit.statistics.disparity import Couples
 from audit.statistics.estimates import Cells, Floats, Groups
 from audit.statistics.gaps import CLOSED_FORM
+from audit.statistics.shares import UNITS
 from audit.statistics.strata import Standardized, Strata
 
 if TYPE_CHECKING:
@@ -186,7 +187,8 @@ class _Crossing:
         some = [measurements[c] for c in columns]
         relative = None if some[0].scale == "proportion" else np.array([m.scale == "positive" for m in some])
         evidence = cells.subjects >= max(self._options.min_subjects, 2)
-        strata = Strata(self._place, cells, self._couples, evidence, relative)
+        share = np.array([m.unit in UNITS for m in some])
+        strata = Strata(self._place, cells, self._couples, evidence, relative, share)
         stated = counts[self._stated][:, columns].sum(axis=0)
         for standardized in strata.compare(np.arange(len(self._strata)), self._options.alpha):
             alone = self._alone(strata, standardized, cells, some)

@@ -22,11 +22,10 @@ from audit.statistics.estimates import Bools, Cells, Floats, Groups, Means, Rate
 from audit.statistics.gaps import compare
 from audit.statistics.jackknife import Statistic
 from audit.statistics.permutation import permuted, with_permutation
-from audit.statistics.shares import Shares
+from audit.statistics.shares import UNITS, Shares
 
 __all__ = ["Options", "Summary", "chance", "summarise"]
 
-_SHARES = ("proportion", "share")  # units whose values lie between 0 and 1
 _NOTHING = Estimate(value=None, low=None, high=None, n=0, subjects=0)
 _TOGETHER = 32  # measures a block: keeps memory flat however many there are
 
@@ -112,7 +111,7 @@ def _possible(measures: Sequence[Measure], low: Floats, high: Floats) -> tuple[F
     """Limits [G, M] cut to values that the measures can have: a mean's t interval knows no bounds, and nothing is lost
     by leaving out what can't be."""
     least = np.where([m.non_negative for m in measures], 0.0, -np.inf)
-    most = np.where([m.unit in _SHARES for m in measures], 1.0, np.inf)
+    most = np.where([m.unit in UNITS for m in measures], 1.0, np.inf)
     return np.maximum(low, least), np.minimum(high, most)
 
 
@@ -278,7 +277,7 @@ def _sample(measures: Sequence[Measure], groups: Groups, evidence: Bools) -> Sam
     if measures[0].proportion:
         return Rates.of(groups, evidence)
     relative = np.array([m.non_negative and not m.can_be_zero for m in measures])
-    share = np.array([m.unit in _SHARES for m in measures])
+    share = np.array([m.unit in UNITS for m in measures])
     return Shares.of(Means.of(groups, evidence, relative), share)
 
 

@@ -193,7 +193,7 @@ def _listed(pairs: Pairs) -> list[list[list[float | None]]]:
 
 def _rows(*columns: NDArray[np.float64]) -> list[Any]:
     """Arrays [M] or [P, M] side by side as lists, measures first; None where there is no number."""
-    stacked = np.stack(columns, axis=-1)
+    stacked = np.stack(columns, axis=-1) + 0.0  # no -0
     plain = stacked.astype(object)
     plain[~np.isfinite(stacked)] = None
     return list((plain.swapaxes(0, 1) if plain.ndim > 2 else plain).tolist())

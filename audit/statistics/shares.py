@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from audit.statistics.estimates import Bools, Floats, Means, Rates
 
+UNITS = ("proportion", "share")  # of measures whose values lie between 0 and 1
+_EDGE = 1e-12  # what rounding may leave between a mean of zeros or ones and the edge
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False, slots=True)
 class Shares:
@@ -27,7 +30,7 @@ class Shares:
     @classmethod
     def of(cls, means: Means, share: Bools) -> Self:
         """`share` [M]: which measures' values lie between 0 and 1."""
-        return cls(means=means, edge=share & ((means.value == 0) | (means.value == 1)))
+        return cls(means=means, edge=share & ((np.abs(means.value) <= _EDGE) | (np.abs(means.value - 1) <= _EDGE)))
 
     @property
     def value(self) -> Floats:
@@ -53,7 +56,7 @@ class Shares:
     @property
     def _rates(self) -> Rates:
         """The groups at the edge as proportions of K items; elsewhere any that can be worked with."""
-        value = np.where(self.edge, self.means.value, 0.5)
+        value = np.where(self.edge, np.round(self.means.value), 0.5)
         return Rates(value=value, kish=self.means.kish, size=self.means.kish)
 
     def _chosen(self, at_edge: tuple[Floats, Floats], inside: tuple[Floats, Floats]) -> tuple[Floats, Floats]:

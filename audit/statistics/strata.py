@@ -29,12 +29,14 @@ from audit.statistics.estimates import (
     Groups,
     Means,
     Rates,
+    Sample,
     divide,
     leaning,
     own_size,
     pooled_variance,
     shared_size,
 )
+from audit.statistics.shares import Shares
 
 _LEAST_DF = 1e-9  # where somebody has nearly all pictures of a cell
 
@@ -68,13 +70,20 @@ class Strata:
         couples: of the same cells.
         evidence: [C, M], cells that take part.
         relative: [M], means whose floor is relative (`Means.of`); None for proportions.
+        share: [M], means of values between 0 and 1 (`Shares.of`); None where there are none.
     """
 
     def __init__(
-        self, place: Index, cells: Groups, couples: Couples, evidence: Bools, relative: Bools | None = None
+        self,
+        place: Index,
+        cells: Groups,
+        couples: Couples,
+        evidence: Bools,
+        relative: Bools | None = None,
+        share: Bools | None = None,
     ) -> None:
         self._place, self._evidence = place, evidence
-        self._seen = _Seen.of(cells, couples, evidence, relative)
+        self._seen = _Seen.of(cells, couples, evidence, relative, share)
 
     def compare(self, strata: Index, alpha: float, measures: Index | None = None) -> Iterator[Standardized]:
         """The groups over some strata together, by their numbers; over a single one it is that stratum alone.
@@ -114,6 +123,7 @@ class _Seen:
     """What is known of the cells [C, M], and of every two of them [C, C, M]: None where nobody is in two."""
 
     rates: bool
+    share: Bools  # [M]: means of values between 0 and 1
     value: Floats
     kish: Floats
     size: Floats  # what the weights follow: nothing that one cell's values decide
@@ -125,7 +135,7 @@ class _Seen:
     people: Floats | None  # what two cells add to one over the effective number of subjects
 
     @classmethod
-    def of(cls, cells: Groups, couples: Couples, evidence: Bools, relative: Bools | None) -> Self:
+    def of(cls, cells: Groups, couples: Couples, evidence: Bools, relative: Bools | None, share: Bools | None) -> Self:
         p, variance, size, spread = cells.mean, cells.variance, cells.kish, cells.variance
         if relative is None:
             size = shared_size(cells, own_size(cells), evidence)
@@ -135,6 +145,7 @@ class _Seen:
         correlation, people = _between(cells, couples) if couples else (None, None)
         return cls(
             rates=relative is None,
+            share=np.zeros(p.shape[1], dtype=np.bool_) if share is None else share,
             value=p,
             kish=cells.kish,
             size=size,
@@ -160,7 +171,7 @@ class _Seen:
         weights = harmonic / harmonic.sum(axis=1, keepdims=True)
         one, other = self._side(i, weights), self._side(j, weights)
         r, shared = self._overlap(one, other)
-        first, second = (side.sample(rates=self.rates) for side in (one, other))
+        first, second = (side.sample(self.share, rates=self.rates) for side in (one, other))
         return Contrasts(first, second, r, degrees_of_freedom(first, second, shared), groups, alpha)
 
     def _side(self, at: Index, weights: Floats) -> _Side:
@@ -221,9 +232,10 @@ class _Side:
     df: Floats
     events: Floats
 
-    def sample(self, *, rates: bool) -> Rates | Means:
+    def sample(self, share: Bools, *, rates: bool) -> Sample:
         if not rates:
-            return Means(value=self.value, kish=self.df + 1, spread=self.spread, floored=self.variance)
+            means = Means(value=self.value, kish=self.df + 1, spread=self.spread, floored=self.variance)
+            return Shares.of(means, share)
         p = self.value
         size = np.where(self.variance > 0, divide(p * (1 - p), self.variance), self.kish)
         return Rates(value=p, kish=self.df + 1, size=leaning(size, self.kish, self.events))

@@ -7,7 +7,10 @@ import pytest
 from scipy.stats import t
 from statsmodels.stats.proportion import proportion_confint
 
-from tests.support.figures import figures
+from audit.groups import make_groupings, subject_codes
+from audit.strata import with_strata
+from audit.summary import Options, summarise
+from tests.support.figures import a_measure, a_table, figures
 
 SHARE = {"proportion": False, "can_be_zero": True, "unit": "share"}
 
@@ -76,3 +79,27 @@ def test_the_whole_set_doubled_is_the_same() -> None:
         assert (theirs.value, theirs.low, theirs.high, theirs.p_value) == pytest.approx(
             (mine.value, mine.low, mine.high, mine.p_value)
         )
+
+
+def test_no_gap_within_strata_is_certain_either() -> None:
+    table = a_table(range(160), skin=["a", "b"] * 80, age=["young"] * 80 + ["old"] * 80)
+    values = np.column_stack([np.zeros(160), np.ones(160), np.tile([0.0, 1.0], 80)])
+    measures = [a_measure(f"share{k}", **SHARE) for k in range(3)]
+    groupings, strata = (make_groupings(table, ((name,),)) for name in ("skin", "age"))
+    found, _ = summarise(values, measures, groupings, subject_codes(table), "gender", Options())
+    found, _ = with_strata(found, lambda columns: values, groupings, strata, subject_codes(table), Options())
+    zeros, ones, apart = (m.within[0] for m in found)
+
+    for row in (zeros, ones):
+        assert (row.value, row.low, row.p_value) == (pytest.approx(0.0, abs=1e-12), 0.0, pytest.approx(1.0))
+        assert 0.02 < row.high < 0.15
+    assert apart.value == pytest.approx(1.0)
+    assert 0.8 < apart.low < 0.99
+    assert all(0.02 < stratum.high < 0.2 for stratum in zeros.strata)
+
+
+def test_no_limit_is_minus_zero() -> None:
+    found, _ = figures(np.zeros(80), ["a", "b"] * 40, **SHARE)
+
+    for row in found.disparities:
+        assert [str(x) for x in (row.value, row.low) if x == 0] in ([], ["0.0"], ["0.0", "0.0"])

@@ -44,14 +44,15 @@ class _Cell:
             for s in self.n
         }
         self.V = sum(h * h for h in self.h.values())
-        # How many people are behind the events: K times the squared cosine of pictures and events.
-        self.events = self.K * min(
-            self._cosine({s: self.x[s] for s in self.n}), self._cosine({s: self.n[s] - self.x[s] for s in self.n})
+        self.events = min(
+            self._behind({s: self.x[s] for s in self.n}), self._behind({s: self.n[s] - self.x[s] for s in self.n})
         )
 
-    def _cosine(self, events: dict[object, float]) -> float:
+    def _behind(self, events: dict[object, float]) -> float:
+        """Effective number of people: K times the squared cosine of pictures and events, and no more than there are."""
         square = sum(e * e for e in events.values())
-        return sum(self.n[s] * e for s, e in events.items()) ** 2 / (self.squares * square) if square else 0.0
+        cosine = sum(self.n[s] * e for s, e in events.items()) ** 2 / (self.squares * square) if square else 0.0
+        return min(self.K * cosine, sum(e > 0 for e in events.values()))
 
 
 def slow_within(
