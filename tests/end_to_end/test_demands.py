@@ -144,22 +144,20 @@ def test_a_group_that_cannot_be_estimated_is_a_row_all_the_same() -> None:
 
 
 def test_every_p_is_corrected_and_the_families_account_for_all_of_them(result: AuditResult) -> None:
-    tested = {
-        (m.column, m.of, d.attribute): d
+    tests = {
+        (m.column, m.of, d.attribute, getattr(d, "by", None)): (m.measure, d)
         for m in result.measurements
-        for d in m.disparities
+        for d in (*m.disparities, *m.within)
         if d.p_method == "closed form"
     }
-    counted = Counter(
-        next(f.name for f in result.families if m.measure in f.measures)
-        for m in result.measurements
-        for attribute in {d.attribute for d in m.disparities if d.p_method == "closed form"}
-        if (m.column, m.of, attribute) in tested
-    )
+    family = {measure: f.name for f in result.families for measure in f.measures}
 
-    assert len(tested) > 20
-    assert all(d.p_adjusted is not None and d.p_value <= d.p_adjusted <= 1 for d in tested.values())
-    assert {f.name: f.size for f in result.families} == counted
+    assert len(tests) > 20
+    for _, d in tests.values():
+        assert d.p_value is not None
+        assert d.p_adjusted is not None
+        assert d.p_value <= d.p_adjusted <= 1
+    assert {f.name: f.size for f in result.families} == Counter(family[measure] for measure, _ in tests.values())
 
 
 def test_the_report_says_over_how_many_tests_it_was_corrected(result: AuditResult) -> None:
