@@ -46,7 +46,7 @@ KINDS: Mapping[str, Callable[[Floats], Floats]] = {
 
 _ZERO_RATIO = "every group is at 0, so there is no ratio: anything from 0 to 1 is possible"
 _ONE_ZERO_RATIO = "a group is at 0, so the ratio is 0: its upper limit is what the counts leave possible"
-_ONE_ZERO_MEAN = "a group is at 0, so there is no largest value over the geometric mean"
+_NO_GEOMEAN = "so there is no largest value over the geometric mean"
 _ZERO_GINI = "every group is at 0, so there is no Gini coefficient"
 
 
@@ -55,7 +55,7 @@ def note(kind: str, smallest: float, largest: float) -> str | None:
     if smallest > 0 or kind == "difference":
         return None
     if kind == "max_geomean":
-        return _ONE_ZERO_MEAN
+        return f"{'a' if largest > 0 else 'every'} group is at 0, {_NO_GEOMEAN}"
     if largest > 0:
         return _ONE_ZERO_RATIO if kind == "ratio" else None
     return _ZERO_RATIO if kind == "ratio" else _ZERO_GINI
