@@ -31,7 +31,7 @@ TALLIES = "tallies.npz"
 PARTIAL = ".partial"
 LOG = "run.log"
 _REPORTS = ("report.html", "report.pdf", "summary.md", "junit.xml")
-_TABLES = ("groups.csv", "disparities.csv", "pairs.csv", "layers.csv", "focus.csv")
+_TABLES = ("groups.csv", "disparities.csv", "pairs.csv", "within.csv", "layers.csv", "focus.csv")
 # Everything a run may leave: what `--force` and a repeated run replace, and nothing else.
 OURS = (RECORD, TABLE, TALLIES, PARTIAL, *_REPORTS, "tables", LOG)
 _ROWS_A_SHARD = 2000

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from audit.result_tables import MeasurementTable
 
 FORMAT = 1
+PICTURE_QUALITY = "picture quality"  # what `Within.by` says of strata of brightness, sharpness and size
 
 Attributes = Mapping[str, str | None]  # {"skin": "dark", "gender": None}: None is "not stated"
 

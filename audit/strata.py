@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.groups import MAX_GROUPS, Grouping
-from audit.result import Attributes, Measurement, Skipped, Stratum, Within
+from audit.result import PICTURE_QUALITY, Attributes, Measurement, Skipped, Stratum, Within
 from audit.statistics.disparity import Couples
 from audit.statistics.estimates import Cells, Floats, Groups
 from audit.statistics.gaps import CLOSED_FORM
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 MEASURE = "standardized_difference"  # what is `Skipped` where nothing can be compared
-QUALITY = "picture quality"
 QUALITIES: Mapping[str, tuple[str, str, str]] = {  # what is held fixed, and what its thirds are called
     "brightness": ("darkest third", "middle third", "brightest third"),
     "sharpness": ("blurriest third", "middle third", "sharpest third"),
@@ -65,7 +64,7 @@ def quality_strata(qualities: Mapping[str, Floats]) -> Grouping | None:
     if not readable.all():
         keys.append(dict.fromkeys(parts))
     stated = np.array([None not in key.values() for key in keys], dtype=np.bool_)
-    return Grouping(name=QUALITY, attributes=tuple(parts), keys=tuple(keys), codes=codes, stated=stated)
+    return Grouping(name=PICTURE_QUALITY, attributes=tuple(parts), keys=tuple(keys), codes=codes, stated=stated)
 
 
 def _thirds(values: Floats, words: tuple[str, str, str]) -> tuple[Index, tuple[str, ...]]:
@@ -130,7 +129,7 @@ def _reason(grouping: Grouping, by: Grouping) -> str | None:
     """Why the groups can't be compared within these strata."""
     name, groups, strata = grouping.name, int(grouping.stated.sum()), int(by.stated.sum())
     shared = [part for part in grouping.attributes if part in by.attributes]
-    most = MOST_GROUPS_BY_QUALITY if by.name == QUALITY else MAX_GROUPS
+    most = MOST_GROUPS_BY_QUALITY if by.name == PICTURE_QUALITY else MAX_GROUPS
     reasons = {
         f"{name} and {by.name} have {' and '.join(shared)} in common, which is the same for all in a stratum": shared,
         f"fewer than two groups of {name} are stated, so there is nothing to compare": groups < 2,
@@ -199,7 +198,7 @@ class _Crossing:
         return found
 
     def _applies(self, measurement: Measurement) -> bool:
-        if self.by.name == QUALITY and measurement.family == "quality":
+        if self.by.name == PICTURE_QUALITY and measurement.family == "quality":
             return False
         return measurement.disparity(self.grouping.name) is not None
 
@@ -231,7 +230,7 @@ class _Crossing:
         """Each used stratum by itself, for each measure; of an attribute only: quality makes too many to be read."""
         found: list[list[Stratum]] = [[] for _ in over_all.measures]
         used = np.flatnonzero(over_all.used.any(axis=0))
-        for k in used if self.by.name != QUALITY else ():
+        for k in used if self.by.name != PICTURE_QUALITY else ():
             (alone,) = strata.compare(np.array([k]), self._options.alpha / len(used), over_all.measures)
             place = self._place[alone.used[:, 0], k]
             items, people = cells.items[place].sum(axis=0), self._people(cells, place)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from audit.result import Attributes, GroupEstimate, Measurement
 from reports import _numbers as numbers
+from reports._comparable import appeared, detail
 from reports._document import Finding
 from reports._inside import inside
 from reports._reading import Contrast, Reading, extreme, is_clear, value, within
@@ -47,11 +48,16 @@ def _error_rates(reading: Reading) -> Iterator[Finding]:
             topic=topic,
             level="clear",
             sentence=_counts(reading, contrast, lambda g: f"are {mistake(g, reading.label, reading.classes)}"),
-            details=(*_hidden(reading, errors, contrast), *_rests_on(reading, errors, contrast)),
+            details=(
+                *_hidden(reading, errors, contrast),
+                *_rests_on(reading, errors, contrast),
+                *detail(reading, errors, contrast.attribute),
+            ),
         )
     if len(clear) > MOST:
         rest = joined([attribute_title(c.attribute) for c in clear[MOST:]])
         yield Finding(topic=topic, level="clear", sentence=f"Clear differences as well by {rest}.")
+    yield from appeared(reading, errors)
     yield from _quiet(reading, errors)
 
 

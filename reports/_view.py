@@ -9,6 +9,7 @@ from audit.result import AuditResult
 from reports import _numbers as numbers
 from reports._activations import activations
 from reports._closing import limits, method, policy, record, skipped
+from reports._comparable import comparable
 from reports._differences import differences
 from reports._document import Block, Callout, Document, Section, Status, Text
 from reports._faces import faces
@@ -33,6 +34,7 @@ def view(result: AuditResult, verdict: Mapping[str, Any] | None) -> Document:
         coverage(reading),
         rates(reading),
         differences(reading),
+        comparable(reading),
         faces(reading),
         activations(reading),
         focus(reading),

@@ -1,4 +1,4 @@
-"""`tables/*.csv`: groups, disparities, pairs, layers and focus, in full precision, for spreadsheets."""
+"""`tables/*.csv`: groups, disparities, pairs, strata, layers and focus, in full precision, for spreadsheets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OWN_TABLE = {"activations": "layers", "focus": "focus"}
 
 @REPORTS.register("csv")
 def tables(content: Content) -> Mapping[str, bytes]:
-    """Five tables, each with a head line even when it has no rows."""
+    """Six tables, each with a head line even when it has no rows."""
     result = content.result
     depths = {str(layer.get("name")): layer.get("depth") for layer in result.model.get("layers", ())}
     rows: dict[str, list[Row]] = {"groups": [], "layers": [], "focus": []}
@@ -34,6 +34,7 @@ def tables(content: Content) -> Mapping[str, bytes]:
     made = {f"tables/{name}.csv": _csv(heads[name], rows[name]) for name in rows}
     made["tables/disparities.csv"] = _csv(_DISPARITY, _disparities(result))
     made["tables/pairs.csv"] = _csv(_PAIR, _pairs(result))
+    made["tables/within.csv"] = _csv(_WITHIN, _within(result))
     return made
 
 
@@ -45,6 +46,11 @@ _DISPARITY = [
 _PAIR = [
     *("measure", "parameters", "of", "attribute", "first", "second", "difference", "difference_low", "difference_high"),
     *("ratio", "ratio_low", "ratio_high", "p_value"),
+]
+
+_WITHIN = [
+    *("measure", "parameters", "of", "attribute", "by", "stratum", "value", "low", "high", "worst", "best"),
+    *("comparable", "n", "subjects", "p_value", "p_adjusted", "family", "left_out", "note"),
 ]
 
 
@@ -91,6 +97,30 @@ def _pairs(result: AuditResult) -> Iterator[Row]:
                 "first": _group(pair.first),
                 "second": _group(pair.second),
             }
+
+
+def _within(result: AuditResult) -> Iterator[Row]:
+    """Each standardized difference (no stratum), then the strata that it is made of, where they are listed."""
+    families = {measure: family.name for family in result.families for measure in family.measures}
+    for measurement in result.measurements:
+        for row in measurement.within:
+            same = {**_named_measure(measurement), "attribute": row.attribute, "by": row.by}
+            yield {
+                **{k: getattr(row, k, None) for k in _WITHIN},
+                **same,
+                "family": families.get(measurement.measure) if row.p_adjusted is not None else None,
+                "worst": _group(row.worst),
+                "best": _group(row.best),
+                "left_out": "; ".join(_group(a) for a in row.left_out),
+            }
+            for stratum in row.strata:
+                yield {
+                    **{k: getattr(stratum, k, None) for k in _WITHIN},
+                    **same,
+                    "stratum": _group(stratum.attributes),
+                    "worst": _group(stratum.worst),
+                    "best": _group(stratum.best),
+                }
 
 
 def _named_measure(measurement: Measurement) -> dict[str, object]:

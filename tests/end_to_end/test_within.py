@@ -9,7 +9,7 @@ import pytest
 
 import audit
 from audit.errors import UsageError
-from audit.strata import QUALITY
+from audit.result import PICTURE_QUALITY as QUALITY
 from tests.support.audits import measured, result
 
 Typed = Callable[..., tuple[int, str]]
@@ -75,6 +75,8 @@ def test_report_shows_it_and_leaves_the_record_alone(run: Path, typed: Typed) ->
     status, said = typed("report", run, "--within", "skin", "--formats", "md")
 
     assert (status, (run / "audit.json").read_bytes()) == (0, before), said
+    assert "same skin" in (run / "summary.md").read_text()
+    assert ",gender,skin," in (run / "tables" / "within.csv").read_text()
 
 
 @pytest.mark.parametrize("command", ["report", "run"])

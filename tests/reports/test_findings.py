@@ -168,7 +168,7 @@ def test_a_record_with_one_rate_and_no_groups_has_no_findings() -> None:
 def test_descriptive_gaps_are_never_findings() -> None:
     def describe(m: Measurement) -> Measurement:
         gaps = tuple(dataclasses.replace(d, descriptive=True) for d in m.disparities)
-        return dataclasses.replace(m, disparities=gaps, pairs=())
+        return dataclasses.replace(m, disparities=gaps, pairs=(), within=())
 
     result = results.faces()
     result = dataclasses.replace(result, measurements=tuple(map(describe, result.measurements)))

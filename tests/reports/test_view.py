@@ -26,7 +26,18 @@ def test_sections_stand_in_the_promised_order() -> None:
     ids = [s.id for s in view(results.faces(), results.verdict()).sections]
 
     assert ids == [
-        *("summary", "tested", "coverage", "rates", "differences", "activations", "focus", "quality", "policy"),
+        *(
+            "summary",
+            "tested",
+            "coverage",
+            "rates",
+            "differences",
+            "comparable",
+            "activations",
+            "focus",
+            "quality",
+            "policy",
+        ),
         *("skipped", "reading", "method", "limits", "record"),
     ]
 

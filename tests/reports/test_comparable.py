@@ -1,0 +1,132 @@
+"""What the report says of a difference that holds, vanishes, appears or turns round when like is compared with like."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from audit.result import PICTURE_QUALITY, AuditResult, Stratum, Within
+from reports import _comparable as comparable
+from reports._document import Bullets, Table
+from reports._findings import findings
+from reports._reading import Reading
+from tests.support import results
+from tests.support.audits import gap, measured, result
+
+DARK, LIGHT = {"skin": "dark"}, {"skin": "light"}
+CLEAR, UNCLEAR = gap(0.04, 0.10, 0.15), gap(0.0, 0.02, 0.06)
+
+
+def row(low: float = 0.0, value: float = 0.03, high: float = 0.08, **fields: Any) -> Within:
+    plain = {"by": PICTURE_QUALITY, "worst": DARK, "best": LIGHT, "comparable": 0.9, "p_value": 0.2}
+    return Within(attribute="skin", kind="difference", value=value, low=low, high=high, **{**plain, **fields})
+
+
+def stratum(low: float) -> Stratum:
+    return Stratum(
+        attributes={"age_band": "0-14"},
+        value=0.2,
+        low=low,
+        high=0.3,
+        p_value=0.01,
+        worst=DARK,
+        best=LIGHT,
+        n=200,
+        subjects=180,
+    )
+
+
+def audit_of(difference: Any, *rows: Within) -> AuditResult:
+    return result(measured(disparities=(difference,), within=rows))
+
+
+def said(difference: Any, *rows: Within) -> list[str]:
+    section = comparable.comparable(Reading(audit_of(difference, *rows)))
+    return [item for block in section.blocks if isinstance(block, Bullets) for item in block.items]
+
+
+@pytest.mark.parametrize(
+    ("difference", "within", "words"),
+    [
+        (CLEAR, row(0.02), "By skin the difference stays clear among pictures of like brightness, sharpness and size"),
+        (CLEAR, row(), "is no longer clear among pictures of like"),
+        (CLEAR, row(0.02, worst=LIGHT, best=DARK), "turns round"),
+        (UNCLEAR, row(0.02), "a difference appears"),
+        (UNCLEAR, row(by="age_band", strata=(stratum(0.1), stratum(0.0))), "but among people aged 0-14 one is"),
+        (UNCLEAR, row(), "No clear difference before or after: skin (picture quality alike)."),
+    ],
+    ids=["stays", "vanishes", "turns round", "appears", "in one stratum", "none"],
+)
+def test_each_change_has_its_sentence(difference: Any, within: Within, words: str) -> None:
+    (sentence,) = said(difference, within)
+
+    assert words in sentence
+
+
+def test_what_vanishes_is_said_with_its_interval_and_how_much_is_comparable() -> None:
+    (sentence,) = said(CLEAR, row(comparable=0.3))
+
+    assert "3.0 points (95\u00a0% interval 0 to 8.0)" in sentence
+    assert "over all pictures it is 10.0 points" in sentence
+    assert "Only 30.0\u00a0% of the pictures are comparable, so this says little about the others." in sentence
+    assert "gone" not in sentence
+
+
+def test_changes_stand_before_what_stays() -> None:
+    first, second = said(CLEAR, row(0.02), row(by="age_band"))
+
+    assert "no longer clear" in first
+    assert "stays clear" in second
+
+
+def test_a_difference_that_appears_is_a_finding_and_one_that_vanishes_stands_under_its_own() -> None:
+    new = findings(Reading(audit_of(UNCLEAR, row(0.02))))
+    old = findings(Reading(audit_of(CLEAR, row())))
+
+    assert any(f.level == "clear" and "appears" in f.sentence for f in new)
+    assert any("no longer clear" in line for f in old for line in f.details)
+    assert not any("no longer clear" in f.sentence for f in old)
+
+
+def test_one_stratum_is_said_once_where_the_intersection_says_it() -> None:
+    faces = results.faces()
+    without = dataclasses.replace(
+        faces,
+        measurements=tuple(
+            dataclasses.replace(m, disparities=tuple(d for d in m.disparities if d.attribute != "gender*race"))
+            for m in faces.measurements
+        ),
+    )
+
+    assert not any("among black people one is" in f.sentence for f in findings(Reading(faces)))
+    assert any("among black people one is" in f.sentence for f in findings(Reading(without)))
+
+
+def test_strata_have_a_table_each_and_the_ones_left_out_are_named() -> None:
+    section = comparable.comparable(Reading(results.faces()))
+    (table,) = [b for b in section.sections[0].blocks if isinstance(b, Table)]
+
+    assert [r[0].text for r in table.rows] == ["asian", "black", "white"]
+    assert table.note == "Strata without two groups of enough subjects: indian people."
+
+
+def test_an_audit_without_strata_has_no_such_section() -> None:
+    assert comparable.comparable(Reading(results.digits())) is None
+
+
+def test_rates_stay_in_sight_in_a_long_table() -> None:
+    rows = tuple(row(by=f"thing {k}") for k in range(9))
+    rates = measured(disparities=(UNCLEAR,), within=rows)
+    strength = dataclasses.replace(
+        rates,
+        measure="activation_strength",
+        family="activations",
+        within=tuple(row(0.02, by=f"t{k}") for k in range(9)),
+    )
+    section = comparable.comparable(Reading(result(rates, strength)))
+    (table,) = [b for b in section.blocks if isinstance(b, Table)]
+
+    assert [r[3].text for r in table.rows][:9] == [f"same thing {k}" for k in range(9)]
+    assert table.folded.paper == "Not shown here: 6 more comparisons, 6 of them clear; see tables/within.csv."
