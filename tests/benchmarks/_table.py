@@ -18,11 +18,16 @@ class Bar:
 
     least: float = -math.inf
     most: float = math.inf
+    below: bool = False  # strictly below `most`, and nothing allowed for chance
 
     @classmethod
     def of(cls, bar: float | str | Sequence[float]) -> Bar:
         if isinstance(bar, str):
+            if " to " in bar:
+                return cls(*map(float, bar.split(" to ")))
             sign, number = bar.split()
+            if sign == "<":
+                return cls(most=float(number), below=True)
             return cls(**{{"<=": "most", ">=": "least"}[sign]: float(number)})
         if isinstance(bar, Sequence):
             return cls(*bar)
@@ -30,6 +35,8 @@ class Bar:
 
     @property
     def words(self) -> str:
+        if self.below:
+            return f"below {self.most:g}"
         if math.isinf(self.most):
             return f"at least {self.least:g}"
         return f"at most {self.most:g}" if math.isinf(self.least) else f"{self.least:g} to {self.most:g}"
@@ -39,8 +46,12 @@ class Bar:
         sides = [(1, self.least), (-1, self.most)]
         return min(side * (measured - bar) / _error(bar, runs) for side, bar in sides if math.isfinite(bar))
 
+    def met(self, measured: float, runs: int) -> bool:
+        return measured < self.most if self.below else self.room(measured, runs) >= -ERRORS
+
     def allowance(self, runs: int) -> float:
-        return ERRORS * max(_error(bar, runs) for bar in (self.least, self.most) if math.isfinite(bar))
+        bars = [] if self.below else [bar for bar in (self.least, self.most) if math.isfinite(bar)]
+        return ERRORS * max((_error(bar, runs) for bar in bars), default=0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +64,7 @@ class Claim:
 
     @property
     def met(self) -> bool:
-        return all(self.room(row) >= -ERRORS for row in self.rows)
-
-    def room(self, row: Mapping[str, Any]) -> float:
-        return self.bar.room(row["measured"], row["runs"])
+        return all(self.bar.met(row["measured"], row["runs"]) for row in self.rows)
 
 
 def claims(rows: Sequence[Mapping[str, Any]]) -> list[Claim]:
@@ -108,7 +116,8 @@ def put(text: str, mark: str, table: str) -> str:
 
 def _nearest(claim: Claim) -> str:
     """The median over all cells stands in the last line, so that the few are not taken for the rule."""
-    extra = [key for key in claim.rows[0] if key not in _KNOWN]
+    extra = [key for key in dict.fromkeys(key for row in claim.rows for key in row) if key not in _KNOWN]
+    extra = [key for key in extra if any(row.get(key) not in (None, 0.0) for row in claim.rows)]
     lines = [_line([f"{claim.name}: cell", "measured", *extra]), _rule(2 + len(extra))]
     lines += [
         _line([row["cell"], _number(row["measured"]), *(_number(row.get(key)) for key in extra)])

@@ -5,7 +5,7 @@
 
 Every file `sim_*.py` beside this one gives rows by `rows(runs, seed)`: dicts with `claim`, `cell`, `bar`, `measured`,
 `runs` and whatever else is worth knowing of the cell. `bar` is a number to be reached, "<= x" for one not to be passed,
-or (low, high) for a range. A claim is met when no cell is beyond its bar by more than 3.1 standard errors.
+or "x to y" for a range: met when no cell is beyond it by more than 3.1 standard errors. "< x" allows nothing.
 """
 
 from __future__ import annotations
