@@ -262,15 +262,20 @@ class Pairs(Contrasts):
         )
 
     def gini(self) -> Gap:
-        """Gini coefficient of the group values, from 0, all equal, to 1, all in one group; NaN where all are at 0."""
-        found = self.differences()
-        total = self.groups * (self.groups - 1) * self._values.mean(axis=0)
-        low = np.maximum(0.0, np.maximum(found.low, -found.high)).sum(axis=0)
-        high = np.maximum(found.high, -found.low).sum(axis=0)
+        """Gini coefficient of the group values, from 0, all equal, to 1, all in one group; NaN where all are at 0.
+
+        It is the mean over the pairs of |x_i - x_j| / (x_i + x_j), weighted by x_i + x_j. Each of those follows from
+        the pair's ratio, so the uncertainty of the sum is in it: for two groups it is the ratio's interval.
+        """
+        ratios = self.ratios()
+        ends = _apart(ratios.low), _apart(ratios.high)
+        equal = (ratios.low <= 1) & (ratios.high >= 1)
+        weights = self._i.value + self._j.value
+        total = weights.sum(axis=0)
         return Gap(
             value=kinds.gini(self._values),
-            low=np.minimum(1.0, divide(low, total)),
-            high=np.minimum(1.0, divide(high, total)),
+            low=divide((weights * np.where(equal, 0.0, np.minimum(*ends))).sum(axis=0), total),
+            high=np.minimum(1.0, divide((weights * np.maximum(*ends)).sum(axis=0), total)),
         )
 
     def _over_others(self, ahead: Floats, behind: Floats) -> Floats:
@@ -307,6 +312,12 @@ def _combined(one: Floats, other: Floats, r: Floats) -> Floats:
 def _exp(x: Floats) -> Floats:
     """Limits far beyond any use stay finite."""
     return np.asarray(np.exp(np.clip(x, -700.0, 700.0)))
+
+
+def _apart(ratio: Floats) -> Floats:
+    """|x - y| / (x + y) of two values whose ratio is given."""
+    finite = np.where(np.isinf(ratio), 0.0, ratio)
+    return np.where(np.isinf(ratio), 1.0, np.abs(1 - finite) / (1 + finite))
 
 
 def inverse(x: Floats) -> Floats:

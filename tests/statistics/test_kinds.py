@@ -80,3 +80,15 @@ def test_worst_and_best_are_the_same_for_every_kind() -> None:
 
     assert [(d.worst["skin"], d.best["skin"]) for d in found.disparities] == [("b", "a")] * 4
     assert all(math.isfinite(d.high) for d in found.disparities)
+
+
+def test_a_gini_of_two_groups_says_what_their_ratio_says() -> None:
+    rng = np.random.default_rng(4)
+    values, names = (rng.random(400) < np.repeat([0.1, 0.4], 200)) * 1.0, ["a"] * 200 + ["b"] * 200
+    found, _ = figures(values, names)
+    (pair,) = found.pairs
+    gini = found.disparity("skin", "gini")
+
+    assert gini.value == pytest.approx((1 - pair.ratio) / (1 + pair.ratio))
+    assert gini.low == pytest.approx((1 - pair.ratio_high) / (1 + pair.ratio_high))
+    assert gini.high == pytest.approx((1 - pair.ratio_low) / (1 + pair.ratio_low))

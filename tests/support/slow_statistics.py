@@ -271,10 +271,14 @@ def _gini(evidence: list[_Group], critical: dict[tuple[str, str], float]) -> tup
     low = high = 0.0
     for a, i in enumerate(evidence):
         for j in evidence[:a]:
-            _, lower, upper = _difference_limits(i, j, critical[i.name, j.name])
-            low += max(0.0, lower, -upper)
-            high += max(upper, -lower)
-    return value, min(1.0, low / (n * (n - 1) * mean)), min(1.0, high / (n * (n - 1) * mean))
+            if i.M == j.M == 0:
+                continue
+            least, most = _ratio_limits(i, j, critical[i.name, j.name])
+            ends = [1.0 if math.isinf(x) else abs(1 - x) / (1 + x) for x in (least, most)]
+            share = (i.M + j.M) / (n * (n - 1) * mean)
+            low += share * (0.0 if least <= 1 <= most else min(ends))
+            high += share * max(ends)
+    return value, low, min(1.0, high)
 
 
 def _pair_p(i: _Group, j: _Group, groups: int, tail: Tail) -> float:
