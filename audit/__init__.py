@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from audit.records import read_run
     from audit.result import AuditResult, Disparity, Estimate, GroupEstimate, Measurement, Pair, Skipped
     from audit.run import run_audit
+    from audit.survey import Survey, survey_probe
     from audit.within import with_within
 
 _PROMISED = {
@@ -36,11 +37,13 @@ _PROMISED = {
     "Policy": "audit.gate",
     "Rule": "audit.gate",
     "Skipped": "audit.result",
+    "Survey": "audit.survey",
     "Verdict": "audit.gate",
     "judge": "audit.gate",
     "read_policy": "audit.gate",
     "read_run": "audit.records",
     "run_audit": "audit.run",
+    "survey_probe": "audit.survey",
     "with_faces": "audit.gallery",
     "with_within": "audit.within",
 }
@@ -57,11 +60,13 @@ __all__ = [
     "Policy",
     "Rule",
     "Skipped",
+    "Survey",
     "Verdict",
     "judge",
     "read_policy",
     "read_run",
     "run_audit",
+    "survey_probe",
     "with_faces",
     "with_within",
 ]

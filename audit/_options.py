@@ -149,6 +149,12 @@ model_options = _together(
     )
 )
 _seed = _option("--seed", topic=_STATISTICS, metavar="N", help="For everything that is drawn by chance (0).")
+_statistics_options = (
+    _seed,
+    _option("--alpha", topic=_STATISTICS, metavar="P", help="One minus the confidence level (0.05)."),
+    _option("--min-subjects", topic=_STATISTICS, metavar="N", help="Smaller groups are shown, not judged (30)."),
+)
+_workers = _option("--workers", topic=_MACHINE, metavar="N", help="Threads that read pictures (one a core, at most 8).")
 _device = _option("--device", topic=_MACHINE, metavar="NAME", help="auto, cpu or cuda (auto).")
 
 _within_help = 'Compare groups again among those who are alike in this; repeat it for more, or "a*b" for both at once.'
@@ -162,9 +168,7 @@ run_options = _together(
             "--layers", topic=_INSIDE, metavar="A,B,…", help="Layers to look at (six over the depth; see inspect)."
         ),
         _option("--cam", topic=_INSIDE, metavar="METHOD", help="How class activation maps are made (auto)."),
-        _seed,
-        _option("--alpha", topic=_STATISTICS, metavar="P", help="One minus the confidence level (0.05)."),
-        _option("--min-subjects", topic=_STATISTICS, metavar="N", help="Smaller groups are shown, not judged (30)."),
+        *_statistics_options,
         within_option,
         _option(
             "--accept-chance",
@@ -196,6 +200,17 @@ gate_options = _together(
     )
 )
 inspect_options = _together((_label, _layout, model_options, _seed, _device))
+survey_options = _together(
+    (
+        *_probe_options,
+        *_statistics_options,
+        _option(
+            "--out", topic=_OUTPUT, metavar="DIR", help="Write probe.html and probe.json there (nothing is written)."
+        ),
+        _option("--force", topic=_OUTPUT, is_flag=True, help="Write into a folder that holds something else."),
+        _workers,
+    )
+)
 force_option = _option(
     "--force", topic=_OUTPUT, is_flag=True, help="Replace what an earlier audit left in that folder."
 )
@@ -222,7 +237,7 @@ machine_options = _together(
     (
         _device,
         _option("--batch-size", topic=_MACHINE, metavar="N", help="Images a forward pass (32)."),
-        _option("--workers", topic=_MACHINE, metavar="N", help="Threads that read pictures (one a core, at most 8)."),
+        _workers,
     )
 )
 common_options = _together(

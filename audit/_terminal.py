@@ -24,11 +24,15 @@ _HEADLINES = 4
 _COLORS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "not judged": "yellow"}
 
 
+def width() -> int:
+    """The terminal's, 80 at most: longer lines are hard to read."""
+    return min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
+
+
 def say(text: str = "", *, indent: str = "", **style: object) -> None:
     """A paragraph on standard error, wrapped to the terminal, without color where nobody would see it."""
-    width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
     kept = printable(text).replace(" %", "\xa0%")  # "95 %" stays on one line
-    wrapped = textwrap.fill(kept, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    wrapped = textwrap.fill(kept, width(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     wrapped = wrapped.replace("\xa0%", " %")
     click.echo(click.style(wrapped, **style), err=True, color=_color())  # type: ignore[arg-type]
 
@@ -73,8 +77,7 @@ class Progress:
 
     def _draw(self, line: str) -> None:
         if self._shown:
-            width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST) - 1
-            sys.stderr.write(f"\r\x1b[2K{line[:width]}")
+            sys.stderr.write(f"\r\x1b[2K{line[: width() - 1]}")
             sys.stderr.flush()
 
 
@@ -119,7 +122,7 @@ def say_verdict(verdict: Verdict) -> None:
 
 def say_paths(paths: Sequence[Path]) -> None:
     """Where to look: the report to open first, then the folder."""
-    order = ("report.html", "report.pdf", "summary.md", "junit.xml")
+    order = ("probe.html", "report.html", "report.pdf", "summary.md", "junit.xml")
     first = sorted((p for p in paths if p.name in order), key=lambda p: order.index(p.name))
     # Not wrapped: a path is for copying.
     for path in first:

@@ -226,6 +226,37 @@ def inspect(
 
 
 @cli.command(cls=options.TopicCommand)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@options.survey_options
+@options.common_options
+def probe(folder: Path, json_to: str | None, quiet: bool, verbose: int, **flags: Any) -> ExitStatus:
+    """Audit the probe set in DIR by itself, without a model.
+
+    Prints what to know before a model is judged on it: copies and contradictions, empty cells and missing values, what
+    hangs together, how the pictures differ, and how large a gap the set can find. With --out the same in full, as a
+    page and as JSON. No picture leaves the folder.
+    """
+    import reports
+    from audit.survey import survey_probe
+
+    force, out = flags.pop("force"), flags.pop("out")
+    settings = read_run_settings(options.stated(flags))
+    bar = not (quiet or verbose)
+    with _terminal.Progress(f"reading {folder.name} …", shown=bar) as progress:
+        survey = survey_probe(folder, out=out, settings=settings, force=force, progress=progress)
+        paths = reports.write_survey(survey, out) if out else ()
+    if json_to:
+        click.echo(survey.to_bytes(), nl=False)
+    elif not quiet:
+        click.echo(reports.survey_text(survey, _terminal.width()), nl=False)
+    if not quiet:
+        _terminal.say_paths(paths)
+        if not out:
+            _terminal.say("Every row of this, as a page and as JSON: --out DIR")
+    return ExitStatus.OK
+
+
+@cli.command(cls=options.TopicCommand)
 @click.argument("folder", metavar="[DIR]", default="bias-audit-demo", type=click.Path(path_type=Path))
 @options.formats_option
 @options.common_options

@@ -61,7 +61,7 @@ def evaluate(
     return AuditResult(
         tool={"name": "bias-audit", "version": audit.__version__},
         model=block,
-        probe=probe_block(plan.probe, prepared, records, subjects),
+        probe=probe_block(plan.probe, plan.groupings, records, subjects),
         settings=settings_block(settings),
         measurements=measurements,
         skipped=(*prepared.skipped, *skipped),

@@ -92,6 +92,11 @@ def display_order(values: list[str]) -> list[str]:
     return sorted(values, key=lambda v: (v.casefold(), v))
 
 
+def is_ordered(values: list[str]) -> bool:
+    """Whether all values begin with a number, so that they have an order."""
+    return all(_NUMBERED.match(v) for v in values)
+
+
 def _grouping(names: tuple[str, ...], columns: dict[str, tuple[NDArray[np.int64], tuple[str | None, ...]]]) -> Grouping:
     import numpy as np
 

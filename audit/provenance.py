@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from audit.groups import Grouping
+
 _MACHINE = ("device", "batch_size", "workers")  # how fast, not what: these stand in the record's `run` block
 _VERSIONS = ("numpy", "pandas", "pillow", "onnx", "onnxruntime", "torch", "scipy")
 
 
 def probe_block(
-    probe: ProbeSet, prepared: Prepared, records: pd.DataFrame, subjects: NDArray[np.int64]
+    probe: ProbeSet, groupings: tuple[Grouping, ...], records: pd.DataFrame, subjects: NDArray[np.int64]
 ) -> dict[str, Any]:
     """The record's `probe`: what was looked at, cell by cell, and the hashes that tie it to the files."""
     import numpy as np
@@ -38,7 +40,7 @@ def probe_block(
         f"{p}\t{h}\n" for p, h in sorted(zip(records["path"], records["image_sha256"].fillna(""), strict=True))
     )
     cells = []
-    for grouping in prepared.plan.groupings:
+    for grouping in groupings:
         for code, key in enumerate(grouping.keys):
             inside = grouping.codes == code
             cells.append(
@@ -63,7 +65,7 @@ def probe_block(
         "subject": probe.subject,
         "label": probe.label,
         "attributes": sorted({a for g in probe.groupings for a in g}),
-        "groupings": [g.name for g in prepared.plan.groupings],
+        "groupings": [g.name for g in groupings],
         "regions": list(probe.regions),
         "aligned": "stated" if probe.aligned else "landmarks" if probe.alignment is not None else None,
         "files": {name: f"sha256 {digest}" for name, digest in probe.files.items()},
@@ -118,11 +120,11 @@ def machine_block(plan: Plan) -> dict[str, Any]:
         "batch_size": plan.batch_size,
         "workers": plan.workers,
         "tap_guard": plan.model.guard,
-        "versions": _versions(),
+        "versions": versions(),
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Versions of what computed the figures, as far as it is installed."""
     found = {"python": platform.python_version(), "bias-audit": audit.__version__}
     for name in _VERSIONS:

@@ -8,14 +8,14 @@ import datetime as dt
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import audit
 from audit.analyses import ANALYSES
 from audit.engines import ENGINES
-from audit.errors import AuditError, Interrupted, MachineError, ProbeError, SettingsError, nearest
+from audit.errors import AuditError, Interrupted, MachineError, ProbeError
 from audit.evaluation import evaluate
 from audit.files import sha256
 from audit.gate import Policy, check_bounds, check_names, judge, read_policy
@@ -25,7 +25,7 @@ from audit.provenance import fingerprint, machine_block, model_hash
 from audit.records import TABLE, TALLIES, RunFolder
 from audit.result import AuditResult
 from audit.runtimes import open_model
-from audit.settings import RunSettings, read_run_settings
+from audit.settings import RunSettings, checked_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,7 @@ def run_audit(
 
     begun = time.monotonic()
     started = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    wanted = _settings(settings, options)
+    wanted = checked_settings(settings, options)
     rules = policy if policy is None or isinstance(policy, Policy) else read_policy(Path(policy))
     with contextlib.ExitStack() as stack:
         probe_set = read_probe(probe, probe_options(wanted))
@@ -121,17 +121,6 @@ def run_audit(
         if out is not None:
             folder.finish(result)
     return result
-
-
-def _settings(settings: RunSettings | None, options: Mapping[str, Any]) -> RunSettings:
-    """Options over settings, with the checks that the command line makes."""
-    known = [field.name for field in dataclasses.fields(RunSettings)]
-    for name in options:
-        if name not in known:
-            raise SettingsError("unknown setting", value=name, allowed=known, hint=nearest(name, known))
-    checked = read_run_settings(options, folder=None, environ={})
-    given: dict[str, Any] = {name: getattr(checked, name) for name in options}
-    return dataclasses.replace(settings or RunSettings(), **given)
 
 
 def _log_start(prepared: Prepared) -> None:

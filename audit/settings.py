@@ -23,6 +23,7 @@ __all__ = [
     "CommandSettings",
     "ModelSettings",
     "RunSettings",
+    "checked_settings",
     "classes_or_assumed",
     "input_spec",
     "read_command_settings",
@@ -137,6 +138,16 @@ def read_run_settings(
     """
     found = _merged(flags, folder, environ)
     return RunSettings(**{k: v for k, v in found.items() if k in _RUN})
+
+
+def checked_settings(settings: RunSettings | None, options: Mapping[str, Any]) -> RunSettings:
+    """Single fields over settings, for a call from Python, with the checks that the command line makes."""
+    known = [field.name for field in dataclasses.fields(RunSettings)]
+    for name in options:
+        if name not in known:
+            raise SettingsError("unknown setting", value=name, allowed=known, hint=nearest(name, known))
+    checked = read_run_settings(options, folder=None, environ={})
+    return dataclasses.replace(settings or RunSettings(), **{name: getattr(checked, name) for name in options})
 
 
 def read_command_settings(

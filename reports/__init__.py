@@ -21,6 +21,7 @@ from audit.registry import Registry
 if TYPE_CHECKING:
     from audit.gate import Verdict
     from audit.result import AuditResult
+    from audit.survey import Survey
     from reports._document import Document
 
 DEFAULT_FORMATS = ("html", "pdf", "md")
@@ -100,6 +101,27 @@ def headlines(result: AuditResult) -> tuple[str, ...]:
         for f in findings(Reading(result))
         if f.level in ("clear", "none")
     )
+
+
+def write_survey(survey: Survey, folder: str | Path) -> tuple[Path, ...]:
+    """Write `probe.html`, the page of a survey (`audit.survey_probe`), into `folder`; says which files were written.
+
+    Raises:
+        MachineError: the file can't be written.
+    """
+    from reports._files import write_all
+    from reports._survey import survey_view
+    from reports.html import page
+
+    return write_all(Path(folder), {"probe.html": page(survey_view(survey))})
+
+
+def survey_text(survey: Survey, width: int = 80) -> str:
+    """What to know about a probe set, for a terminal of this width."""
+    from reports._plain import plain_text
+    from reports._survey import survey_brief
+
+    return plain_text(survey_brief(survey), width)
 
 
 def _content(result: AuditResult, verdict: Verdict | None) -> Content:

@@ -80,6 +80,18 @@ def _turn(key: str, value: str | None) -> str:
     return f"with {shown(key)} = {shown(value)}"
 
 
+def value_turn(column: str, value: str) -> str:
+    """What is said of pictures with this value: `are men`, `are black`, `are aged 30-49`, `have light = dark`."""
+    name = column.casefold()
+    if name in _GENDER and value.casefold() in _NOUNS:
+        return f"are {_NOUNS[value.casefold()]}"
+    if name in _ADJECTIVES and _plain_word(value):
+        return f"are {shown(value)}"
+    if name in _AGED and value[:1].isdigit():
+        return f"are aged {shown(value)}"
+    return f"have {shown(column)} = {shown(value)}"
+
+
 def _plain_word(value: str | None) -> bool:
     return value is not None and value.isalpha() and len(value) <= 20 and value.casefold() not in _VAGUE
 

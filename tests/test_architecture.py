@@ -21,7 +21,7 @@ FLOORS = [
     {"planning"},
     {"provenance"},
     {"evaluation"},
-    {"run", "inspection", "gallery"},
+    {"run", "inspection", "gallery", "survey"},
     {"cli", "__main__"},
 ]
 PLUGIN_FOLDERS = ("probes", "runtimes", "tasks", "cams", "measures", "analyses", "engines")

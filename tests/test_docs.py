@@ -26,7 +26,9 @@ def help_text(*words: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("words", [(), ("run",), ("inspect",)], ids=lambda words: " ".join(words) or "bias-audit")
+@pytest.mark.parametrize(
+    "words", [(), ("run",), ("inspect",), ("probe",)], ids=lambda words: " ".join(words) or "bias-audit"
+)
 def test_help_in_the_readme_is_what_the_program_prints(words: tuple[str, ...]) -> None:
     assert f"```\n{help_text(*words)}\n```" in README
 

@@ -16,7 +16,7 @@ import reports
 # The Python interface, and the types of what it gives back.
 PROMISED = {
     "AuditError", "AuditResult", "Disparity", "Estimate", "ExitStatus", "GroupEstimate", "Measurement", "Pair",
-    "Policy", "Rule", "Skipped", "Verdict", "judge", "read_policy", "read_run", "run_audit",
+    "Policy", "Rule", "Skipped", "Survey", "Verdict", "judge", "read_policy", "read_run", "run_audit", "survey_probe",
 }  # fmt: skip
 
 
@@ -61,7 +61,10 @@ def test_a_star_import_brings_them_all() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["write", "render", "headlines", "Content", "Format", "REPORTS", "DEFAULT_FORMATS"])
+@pytest.mark.parametrize(
+    "name",
+    ["write", "render", "headlines", "write_survey", "survey_text", "Content", "Format", "REPORTS", "DEFAULT_FORMATS"],
+)
 def test_reports_has_what_programs_and_formats_use(name: str) -> None:
     assert hasattr(reports, name)
 

@@ -23,7 +23,7 @@ from audit.statistics.estimates import Bools, Floats, wilson
 
 POWER = 0.8  # a gap of the size named is found in four sets of five
 _Z = 0.8416212335729143  # its normal quantile
-_ENOUGH = 60  # steps of a search: halving that often leaves nothing
+_ENOUGH = 32  # steps of a search: halving that often leaves a billionth
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False, slots=True)

@@ -1,4 +1,4 @@
-"""What the table of a probe set leaves open: empty and thin cells, empty columns, subjects that contradict themselves."""
+"""What a probe set's table leaves open: empty and thin cells, missing values, subjects that contradict themselves."""
 
 from __future__ import annotations
 

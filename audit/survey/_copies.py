@@ -182,7 +182,7 @@ class _Describe:
         columns = {"subject": "subject"} if self.probe.subject is not None else {}
         columns |= {"label": "label"}
         own = f"attribute.{self.probe.label}"
-        columns |= {c.removeprefix("attribute."): c for c in table if c.startswith("attribute.") and c != own}
+        columns |= {c.removeprefix("attribute."): c for c in map(str, table) if c.startswith("attribute.") and c != own}
         differs = tuple(name for name, column in columns.items() if some[column].nunique(dropna=False) > 1)
         return CopySet(
             kind=kind,

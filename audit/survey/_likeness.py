@@ -115,7 +115,7 @@ def _explains(a: Pixels, b: Pixels) -> Pixels:
     basis = basis - basis.mean(axis=2, keepdims=True)
     target = _unit(b)
     predicted = (basis * _solve(basis, target)[:, :, None]).sum(axis=1)
-    return np.sqrt(np.clip((predicted * target).sum(axis=1), 0, 1))
+    return np.asarray(np.sqrt(np.clip((predicted * target).sum(axis=1), 0, 1)))
 
 
 def _tangents(pictures: Pixels) -> Pixels:
@@ -163,8 +163,9 @@ def _step(now: Pixels, target: Pixels) -> Pixels:
     side = now.shape[1]
     margin = side * _MARGIN // SIDE
     inner = slice(margin, -margin)
-    basis = _tangents(now).reshape(len(now), 5, side, side)
-    basis = np.concatenate([basis, np.ones_like(basis[:, :1])], axis=1)[:, :, inner, inner].reshape(len(now), 6, -1)
+    parts = _tangents(now).reshape(len(now), 5, side, side)
+    parts = np.concatenate([parts, np.ones_like(parts[:, :1])], axis=1)
+    basis = parts[:, :, inner, inner].reshape(len(now), 6, -1)
     solved = _solve(basis, target[:, inner, inner].reshape(len(now), -1))
     gain = np.where(np.abs(solved[:, :1]) < 0.2, np.float32(1), solved[:, :1])
     return np.clip(solved[:, 1:5] / gain, -2, 2)
@@ -192,8 +193,11 @@ def _along(pictures: Pixels, places: Pixels, axis: int) -> Pixels:
 
 
 def _through(matrix: Pixels, pictures: Pixels) -> Pixels:
-    """The same one-dimensional filter along both sides."""
-    return np.asarray(matrix @ pictures @ matrix.T)
+    """The same one-dimensional filter along both sides, each as one product of two large matrices."""
+    count, side, size = len(pictures), pictures.shape[1], len(matrix)
+    across = (pictures.reshape(-1, side) @ matrix.T).reshape(count, side, size)
+    down = across.swapaxes(1, 2).reshape(-1, side) @ matrix.T
+    return np.ascontiguousarray(down.reshape(count, size, size).swapaxes(1, 2))
 
 
 @functools.cache
@@ -201,7 +205,7 @@ def _blur(side: int, sigma: float) -> Pixels:
     """Gaussian weights [S, S]; each row sums to one, at the border, too."""
     apart = np.arange(side)[:, None] - np.arange(side)[None, :]
     weights = np.exp(-0.5 * (apart / sigma) ** 2)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 @functools.cache
@@ -210,4 +214,4 @@ def _shrink(side: int, sigma: float) -> Pixels:
     scale = SIDE / side
     apart = scale * (np.arange(side)[:, None] + 0.5) - 0.5 - np.arange(SIDE)[None, :]
     weights = np.exp(-0.5 * (apart / (scale * sigma)) ** 2)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)

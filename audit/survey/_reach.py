@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.groups import MAX_GROUPS, Grouping
+from audit.result import Attributes
 from audit.statistics.power import Shape, smallest_gaps, subjects_to_find, subjects_to_pass
 from audit.survey._found import Reach
 
@@ -64,7 +65,7 @@ def _rows(
             )
 
 
-def _pair(grouping: Grouping, compared: NDArray[np.int64], i: int, j: int) -> tuple[dict[str, str | None], ...]:
+def _pair(grouping: Grouping, compared: NDArray[np.int64], i: int, j: int) -> tuple[Attributes, Attributes]:
     return dict(grouping.keys[compared[i]]), dict(grouping.keys[compared[j]])
 
 
