@@ -32,14 +32,17 @@ def adjusted(measurements: Sequence[Measurement]) -> tuple[tuple[Measurement, ..
     """The measurements with `p_adjusted` filled in, and the families, the headline first.
 
     Only p in closed form enter: 2,000 random draws can't get below 0.0005, which Holm over 100 tests needs. Rows that
-    bring a `p_adjusted` keep it and enter no family.
+    bring a `p_adjusted` keep it and enter no family. Nor does a rate of 0 or 1 over everybody: whoever had been put in
+    which group, nothing could have been found, so it needs no allowance (Tarone 1990); its adjusted p is its own, 1.
     """
     names = [_family(m) for m in measurements]
     together = sorted(dict.fromkeys(name for name in names if name != _SEARCH), key=lambda name: name != HEADLINE)
     found: dict[Test, float] = {}
     families = []
     for name in together:
-        tests = {t: p for k, m in enumerate(measurements) if names[k] == name for t, p in _tests(k, m)}
+        here = [(k, m) for k, m in enumerate(measurements) if names[k] == name]
+        found |= {t: p for k, m in here if _settled(m) for t, p in _tests(k, m)}
+        tests = {t: p for k, m in here if not _settled(m) for t, p in _tests(k, m)}
         if tests:
             method, adjust = _method(name)
             values = adjust(np.array(list(tests.values())))
@@ -73,6 +76,11 @@ def _family(measurement: Measurement) -> str:
 
 def _method(family: str) -> tuple[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]:
     return ("Holm", holm) if family == HEADLINE else ("Benjamini-Hochberg", benjamini_hochberg)
+
+
+def _settled(measurement: Measurement) -> bool:
+    """Whether nothing can be found in a measurement, however people are put into groups."""
+    return measurement.scale == "proportion" and measurement.overall.value in (0.0, 1.0)
 
 
 def _tests(place: int, measurement: Measurement) -> Iterator[tuple[Test, float]]:

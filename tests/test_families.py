@@ -104,3 +104,15 @@ def test_nothing_else_of_a_measurement_changes() -> None:
     (after,), _ = adjusted([before])
 
     assert dataclasses.replace(after, disparities=before.disparities) == before
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_rate_that_nobody_or_everybody_has_takes_no_room_in_the_family(value: float) -> None:
+    always = dataclasses.replace(NONE, value=value, low=0.0, high=1.0, n=90, subjects=90)
+    nothing = dataclasses.replace(
+        measured("failure_rate", row("skin", 1.0), row("gender", 1.0), scale="proportion"), overall=always
+    )
+    found, families = adjusted([nothing, measured("wrong_label_rate", row("skin", 0.01), row("gender", 0.04))])
+
+    assert of(found) == [[1.0, 1.0], pytest.approx(holm([0.01, 0.04]))]
+    assert [(f.measures, f.size) for f in families] == [(("wrong_label_rate",), 2)]
