@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from audit.result import Disparity, Family, Measurement, Within
+from audit.result import PICTURE_QUALITY, Disparity, Family, Measurement, Within
 from audit.statistics.gaps import CLOSED_FORM
 from audit.statistics.multiplicity import benjamini_hochberg, holm
 
@@ -34,21 +34,25 @@ def adjusted(measurements: Sequence[Measurement]) -> tuple[tuple[Measurement, ..
     Only p in closed form enter: 2,000 random draws can't get below 0.0005, which Holm over 100 tests needs. Rows that
     bring a `p_adjusted` keep it and enter no family. Nor does a rate of 0 or 1 over everybody: whoever had been put in
     which group, nothing could have been found, so it needs no allowance (Tarone 1990); its adjusted p is its own, 1.
+
+    Gaps among pictures of like quality are made in every run, unasked, to check the gaps that were looked for: they
+    look for nothing of their own, so they are adjusted among themselves and cost the others nothing.
     """
-    names = [_family(m) for m in measurements]
-    together = sorted(dict.fromkeys(name for name in names if name != _SEARCH), key=lambda name: name != HEADLINE)
     found: dict[Test, float] = {}
+    together: dict[tuple[str, str | None], dict[Test, float]] = {}
+    for k, m in enumerate(measurements):
+        for test, p in _tests(k, m) if _family(m) != _SEARCH else ():
+            if _settled(m):
+                found[test] = p
+            else:
+                together.setdefault((_family(m), PICTURE_QUALITY if test[2] == PICTURE_QUALITY else None), {})[test] = p
     families = []
-    for name in together:
-        here = [(k, m) for k, m in enumerate(measurements) if names[k] == name]
-        found |= {t: p for k, m in here if _settled(m) for t, p in _tests(k, m)}
-        tests = {t: p for k, m in here if not _settled(m) for t, p in _tests(k, m)}
-        if tests:
-            method, adjust = _method(name)
-            values = adjust(np.array(list(tests.values())))
-            found |= dict(zip(tests, values.tolist(), strict=True))
-            measures = tuple(dict.fromkeys(measurements[k].measure for k, _, _ in tests))
-            families.append(Family(name=name, method=method, measures=measures, size=len(tests)))
+    for name, by in sorted(together, key=lambda family: (family[0] != HEADLINE, family[1] is not None)):
+        tests = together[name, by]
+        method, adjust = _method(name)
+        found |= dict(zip(tests, adjust(np.array(list(tests.values()))).tolist(), strict=True))
+        measures = tuple(dict.fromkeys(measurements[k].measure for k, _, _ in tests))
+        families.append(Family(name=name, method=method, measures=measures, size=len(tests), by=by))
     return tuple(_with(m, k, found) for k, m in enumerate(measurements)), tuple(families)
 
 

@@ -145,12 +145,14 @@ class Within:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Family:
-    """Tests that are adjusted together: every attribute, intersection and stratum with a p of these measures."""
+    """Tests that are adjusted together: every attribute, intersection and stratum with a p of these measures, or with
+    `by` those of the same gaps among items alike in it."""
 
     name: str  # "headline", or a family of measures
     method: str  # "Holm", "Benjamini-Hochberg"
     measures: tuple[str, ...]
     size: int  # how many p
+    by: str | None = None  # "picture quality": checks of the gaps, adjusted among themselves
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -359,6 +361,7 @@ _OPTIONAL: Mapping[type, tuple[str, ...]] = {
     Measurement: ("of", "searched"),
     Skipped: ("attribute",),
     Disparity: ("null_quantile",),
+    Family: ("by",),
 }
 
 

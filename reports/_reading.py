@@ -47,7 +47,7 @@ class Reading:
     @functools.cached_property
     def families(self) -> Mapping[str, Family]:
         """The family that a measure's tests are adjusted in."""
-        return {measure: family for family in self.result.families for measure in family.measures}
+        return {measure: family for family in self.result.families if family.by is None for measure in family.measures}
 
     @functools.cached_property
     def fewest(self) -> int:

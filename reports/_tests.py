@@ -28,7 +28,7 @@ def tests_explained(reading: Reading, measurements: Sequence[Measurement]) -> It
         return
     yield Text(WHOSE, role="small")
     named = {m.measure for m in tested}
-    families = [f for f in reading.result.families if named & set(f.measures)]
+    families = [f for f in reading.result.families if f.by is None and named & set(f.measures)]
     if families:
         adjusted = "; ".join(f"by {family_text(reading, f.measures[0])}" for f in families)
         yield Text(f"Adjusted p: {adjusted}. {NOT_ADJUSTED}", role="small")

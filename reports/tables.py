@@ -75,7 +75,7 @@ def _named(estimate: GroupEstimate) -> dict[str, object]:
 
 
 def _disparities(result: AuditResult) -> Iterator[Row]:
-    families = {measure: family.name for family in result.families for measure in family.measures}
+    families = {measure: family.name for family in result.families if family.by is None for measure in family.measures}
     for measurement in result.measurements:
         for disparity in measurement.disparities:
             yield {

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from audit.families import adjusted
-from audit.result import Disparity, Estimate, Family, Measurement, Within
+from audit.result import PICTURE_QUALITY, Disparity, Estimate, Family, Measurement, Within
 from tests.support.slow_statistics import benjamini_hochberg, holm
 
 NONE = Estimate(value=None, low=None, high=None, n=0, subjects=0)
@@ -116,3 +116,13 @@ def test_a_rate_that_nobody_or_everybody_has_takes_no_room_in_the_family(value: 
 
     assert of(found) == [[1.0, 1.0], pytest.approx(holm([0.01, 0.04]))]
     assert [(f.measures, f.size) for f in families] == [(("wrong_label_rate",), 2)]
+
+
+def test_gaps_among_like_pictures_are_adjusted_among_themselves() -> None:
+    checks = tuple(
+        dataclasses.replace(WITHIN, by=PICTURE_QUALITY, attribute=a, p_value=p) for a, p in (("x", 0.01), ("y", 0.03))
+    )
+    found, families = adjusted([measured("wrong_label_rate", row("x", 0.02), row("y", 0.04), within=checks)])
+
+    assert of(found) == [pytest.approx([*holm([0.02, 0.04]), *holm([0.01, 0.03])])]
+    assert [(f.name, f.by, f.size) for f in families] == [("headline", None, 2), ("headline", PICTURE_QUALITY, 2)]
