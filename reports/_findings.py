@@ -16,6 +16,7 @@ from reports._inside import inside
 from reports._reading import Contrast, Reading, extreme, is_clear, value, within
 from reports._tests import test_text
 from reports._wording import attribute_title, capital, group_phrase, joined, measure_title, mistake, shown
+from reports._worst import finding as worst_group
 
 MOST = 4  # sentences of one topic; the rest is named in one line
 
@@ -25,10 +26,11 @@ SELECTION_CAVEAT = (
 
 
 def findings(reading: Reading) -> tuple[Finding, ...]:
-    """Error rates, selection, activations, focus, picture quality: in this order, each strongest first."""
+    """Error rates, the worst-off group, selection, activations, focus, picture quality; each strongest first."""
     return (
         *_error_rates(reading),
         *_failures(reading),
+        *worst_group(reading),
         *_selection(reading),
         *inside(reading),
         *_quality(reading),

@@ -38,7 +38,9 @@ def group_tables(
 
 
 def column_title(measurement: Measurement) -> str:
-    """The title, and what tells it from its siblings: the region of a focus measure."""
+    """The title, and what tells it from its siblings: a focus measure's region, who is taken for whom."""
+    if measurement.family == "confusion":
+        return " → ".join(shown(v) for v in (measurement.parameters["label"], measurement.parameters["decision"]))
     region = measurement.parameters.get("region")
     return f"{measure_title(measurement)}: {region}" if region else measure_title(measurement)
 

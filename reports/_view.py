@@ -10,6 +10,7 @@ from reports import _numbers as numbers
 from reports._activations import activations
 from reports._closing import limits, method, policy, record, skipped
 from reports._comparable import comparable
+from reports._confusion import confusion
 from reports._differences import differences
 from reports._document import Block, Callout, Document, Section, Status, Text
 from reports._faces import faces
@@ -18,8 +19,11 @@ from reports._focus import focus
 from reports._how_to_read import LINK, how_to_read
 from reports._rates import quality, rates
 from reports._reading import Reading
+from reports._scores import scores
+from reports._sweep import sweep
 from reports._tested import coverage, size_of, tested
 from reports._wording import joined, measure_title, shown
+from reports._worst import worst
 
 UNBALANCED = 0.75  # always giving the same answer is wrong at most so often, as a share of balanced labels
 _STATUSES = ("pass", "fail", "inconclusive", "not judged")
@@ -35,6 +39,10 @@ def view(result: AuditResult, verdict: Mapping[str, Any] | None) -> Document:
         rates(reading),
         differences(reading),
         comparable(reading),
+        worst(reading),
+        confusion(reading),
+        scores(reading),
+        sweep(reading),
         faces(reading),
         activations(reading),
         focus(reading),

@@ -13,6 +13,7 @@ import pytest
 
 import audit
 import audit.demo
+from audit.analyses import ANALYSES
 from audit.cams import CAMS
 from audit.cli import cli
 from audit.measures import MEASURES
@@ -21,6 +22,7 @@ from reports import REPORTS
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 REGISTRIES = {
+    "analyses": ANALYSES,
     "cams": CAMS,
     "measures": MEASURES,
     "runtimes": RUNTIMES,
@@ -28,6 +30,7 @@ REGISTRIES = {
 }
 # What each example adds: the registry's folder and the name, and what its output must hold.
 ADDS = {
+    "add_an_analysis": ("analyses", "balanced_accuracy", r"^dark +0\.\d+.*^light +0\.\d+.*^medium +1\.0"),
     "add_a_cam": ("cams", "positive_cam", r"^skin.*^dark +0\.\d+"),
     "add_a_measure": ("measures", "margin", r"^dark +0\.\d+.*^light +0\.\d+.*^medium +0\.\d+"),
     "add_a_report": ("reports", "txt", r"^MAIN FINDINGS$.*^gender +Images +Subjects$"),
@@ -70,7 +73,7 @@ def run(
 
 
 def test_every_example_of_a_plug_in_is_tried_here() -> None:
-    assert {path.stem for path in EXAMPLES.glob("add_a_*.py")} == set(ADDS)
+    assert {path.stem for path in EXAMPLES.glob("add_a*_*.py")} == set(ADDS)
 
 
 @pytest.mark.parametrize("name", ADDS)
