@@ -217,7 +217,7 @@ def _in_strata(reading: Reading, measurement: Measurement, row: Within) -> str:
         for s in row.strata
         if _clear(s)
     ]
-    return joined(said)
+    return "; ".join(said)
 
 
 def _left_out(reading: Reading, rows: Sequence[Within]) -> str:
