@@ -60,7 +60,7 @@ _INTRO = (
     "picture quality are pictures of the same third of brightness, of sharpness and of size."
 )
 _WHAT_IT_IS = (
-    "Comparable: the share of the pictures that takes part. A stratum takes part where at least two groups have "
+    "Share: how much of the pictures takes part. A stratum takes part where at least two groups have "
     "{fewest} subjects in it. Each two groups are compared over the strata that they share; the difference shown is "
     "the largest. A difference that is no longer clear is not shown to be gone: where fewer pictures are comparable, "
     "they also say less. Nor does one that stays rule out other causes."
@@ -150,10 +150,10 @@ def _table(reading: Reading, rows: Sequence[tuple[Measurement, Within]]) -> Tabl
             Column("Measure"),
             Column("Between the groups of"),
             Column("Overall", number=True),
-            Column("Compared"),
-            Column("Difference there", number=True),
+            Column("Among"),
+            Column("Difference", number=True),
             Column("p", number=True),
-            Column("Comparable", number=True),
+            Column("Share", number=True),
         ),
         rows=tuple(_row(m, w) for m, w in kept),
         heads=2,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import audit
 from audit.errors import UsageError
+from audit.probes._roles import strata
 from audit.result import PICTURE_QUALITY as QUALITY
 from tests.support.audits import measured, result
 
@@ -91,13 +93,18 @@ def test_an_attribute_that_is_not_there_is_named_with_the_nearest(
     assert "Did you mean skin?" in said
 
 
-def test_an_attribute_with_thousands_of_values_is_refused_before_the_run(
-    model: Path, probe: Path, typed: Typed
-) -> None:
-    status, said = typed("run", model, "--probe", probe, "--within", "path")
+def test_an_attribute_with_many_values_is_skipped_with_the_reason(model: Path, probe: Path) -> None:
+    found = audit.run_audit(model, probe=probe, groups=["gender"], within=["path"], min_subjects=4)
+    (skipped,) = [s for s in found.skipped if s.parameters == {"within": "path"}]
 
-    assert status in (0, 2)
-    assert "Traceback" not in said
+    assert "path makes 96 strata; at most 27 can be used" in skipped.reason
+
+
+def test_an_attribute_with_thousands_of_values_is_refused_before_the_run() -> None:
+    raw = pd.DataFrame({"person": [str(k) for k in range(5000)]})
+
+    with pytest.raises(UsageError, match="--within: person makes 5,000 groups"):
+        strata(raw, ("person",))
 
 
 def test_a_result_without_its_table_says_so() -> None:
