@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from reports import _numbers as numbers
@@ -11,22 +10,14 @@ from reports._closing import skipped as skipped_section
 from reports._document import Block, Bullets, Callout, Cell, Column, Document, Facts, Section, Table, Text
 from reports._rates import quality
 from reports._reading import Reading
-from reports._survey_findings import (
-    at_rate,
-    conflict_lines,
-    differing,
-    gap_text,
-    round_percent,
-    round_points,
-    survey_findings,
-    tie_line,
-)
+from reports._survey_findings import conflict_lines, differing, survey_findings, tie_line
+from reports._survey_power import brief_power, power
 from reports._tested import coverage, size_of
 from reports._tests import tests_explained
 from reports._wording import attribute_title, group_label, shown
 
 if TYPE_CHECKING:
-    from audit.survey import CopySet, Reach, Survey
+    from audit.survey import CopySet, Survey
 
 
 def survey_view(survey: Survey) -> Document:
@@ -34,7 +25,7 @@ def survey_view(survey: Survey) -> Document:
     reading = Reading(survey.result)
     sections = (
         _summary(survey),
-        _power(survey),
+        power(survey),
         _copies(survey),
         _conflicts(survey),
         coverage(reading),
@@ -61,7 +52,7 @@ def survey_brief(survey: Survey) -> Document:
         (
             _summary(survey),
             Section(id="who", title="Subjects by group", blocks=(Facts(who),)),
-            *_brief_power(survey),
+            *brief_power(survey),
         ),
     )
 
@@ -85,117 +76,6 @@ def _summary(survey: Survey) -> Section:
         blocks.append(Callout(title="Know this first", items=notes))
     blocks += survey_findings(survey)
     return Section(id="summary", title="What to know about this probe set", blocks=tuple(blocks))
-
-
-def _power(survey: Survey) -> Section | None:
-    if not survey.reaches:
-        return None
-    return Section(
-        id="power",
-        title="What an audit of this set can find",
-        blocks=(
-            Text(
-                "How large a gap between two groups must be so that an audit finds it four times in five, and how many "
-                "people it takes. All this depends on how often a model is wrong, which nobody knows yet: four rates "
-                "are shown. Groups with too few subjects to be compared are left out."
-            ),
-            *(t for icc in sorted({r.icc for r in survey.reaches}) for t in _power_tables(survey, icc)),
-        ),
-    )
-
-
-def _power_tables(survey: Survey, icc: float) -> Iterator[Block]:
-    rows: dict[str, list[Reach]] = {}
-    for reach in survey.reaches:
-        if reach.icc == icc:
-            rows.setdefault(reach.attribute, []).append(reach)
-    rates = list(dict.fromkeys(r.rate for r in survey.reaches))
-    points = round_points(survey.reaches[0].points)
-    assumed = _assumed(survey, icc)
-    heads = [Column(f"{round_percent(rate)} wrong", number=True) for rate in rates]
-    yield Table(
-        caption=f"Smallest gap that is found: worst pair of groups, and best pair beneath{assumed}",
-        columns=(Column("Between the groups of"), Column("Groups", number=True), *heads),
-        rows=tuple(
-            (
-                Cell(attribute_title(name), _left_out(found[0])),
-                Cell(str(found[0].groups), _sizes(found[0])),
-                *(Cell(gap_text(r.worst_gap), f"best {gap_text(r.best_gap)}" if r.groups > 2 else "") for r in found),
-            )
-            for name, found in rows.items()
-        ),
-        note="The rate is that of the better group of a pair; the other one's is higher by the gap.",
-    )
-    yield Table(
-        caption=f"Subjects in each group that find a gap of {points} points, and beneath: that show a gap to be within "
-        f"{points} points where there is none{assumed}",
-        columns=(Column("Between the groups of"), Column("Smallest group now", number=True), *heads),
-        rows=tuple(
-            (
-                Cell(attribute_title(name)),
-                Cell(f"{found[0].fewest:,}"),
-                *(Cell(f"{r.to_find:,}", f"to pass {r.to_pass:,}") for r in found),
-            )
-            for name, found in rows.items()
-        ),
-        note="For groups of one size, with as many pictures of each person as here.",
-    )
-
-
-def _assumed(survey: Survey, icc: float) -> str:
-    if len({r.icc for r in survey.reaches}) == 1:
-        return ""
-    if icc == 0:
-        return ", if a model's mistakes on pictures of one person are no more alike than on those of different people"
-    return f", if a model's mistakes on pictures of one person are alike (intraclass correlation {icc:g})"
-
-
-def _sizes(reach: Reach) -> str:
-    sizes = f"{reach.fewest:,}" if reach.fewest == reach.most else f"{reach.fewest:,} to {reach.most:,}"
-    return f"{sizes} subjects"
-
-
-def _left_out(reach: Reach) -> str:
-    return f"{numbers.plural(reach.left_out, 'small group')} left out" if reach.left_out else ""
-
-
-def _brief_power(survey: Survey) -> Iterator[Section]:
-    rows = at_rate(survey)
-    if not rows:
-        return
-    points, rate = round_points(rows[0].points), round_percent(rows[0].rate)
-    icc = max(r.icc for r in rows)
-    alike = f"; mistakes on one person's pictures alike by {icc:g}" if icc else ""
-    yield Section(
-        id="power",
-        title="What an audit of this set can find",
-        blocks=(
-            Table(
-                caption=f"Where {rate} are wrong in one group{alike}",
-                columns=(
-                    Column("Between groups of"),
-                    Column("Groups", number=True),
-                    Column("Smallest gap", number=True),
-                    Column("Smallest group", number=True),
-                    Column(f"Finds {points}", number=True),
-                    Column(f"Passes {points}", number=True),
-                ),
-                rows=tuple(
-                    (
-                        Cell(attribute_title(r.attribute)),
-                        Cell(str(r.groups)),
-                        Cell(gap_text(r.worst_gap)),
-                        Cell(f"{r.fewest:,}"),
-                        Cell(f"{r.to_find:,}"),
-                        Cell(f"{r.to_pass:,}"),
-                    )
-                    for r in rows
-                ),
-                note="Smallest gap: found four times in five, between the worst pair of groups. Finds, passes: "
-                f"subjects that each group needs to find {points} points, or to show that there is no such gap.",
-            ),
-        ),
-    )
 
 
 def _copies(survey: Survey) -> Section | None:
@@ -252,7 +132,7 @@ def _conflicts(survey: Survey) -> Section | None:
     return Section(
         id="conflicts",
         title="Subjects that contradict themselves",
-        blocks=(Text("Nearly every subject with several pictures has one value in these columns; these have more."),),
+        blocks=(Text("Most subjects with several pictures have one value in these columns; these have more."),),
         sections=tuple(
             Section(
                 id=f"conflicts-{place}",
@@ -363,8 +243,8 @@ _METHODS = {
     "Copies": (
         "Files are compared by SHA-256. A 64-bit perceptual hash (signs of low frequencies) proposes near copies; they "
         "are read again, laid over each other by shift and stretch, and correlated in fine detail. The threshold rises "
-        "with how alike the pictures of different people in the set are. A crop of more than 3 % a side, a copy of "
-        "less than 48 pixels, a mirrored or turned copy, and the same scene taken twice are not found reliably."
+        "with how alike the pictures of different people in the set are. A crop of more than 3 % a side, pictures "
+        "of less than 48 x 48 pixels, a mirrored or turned copy, and the same scene taken twice are not found reliably."
     ),
     "Associations": (
         "Cramér's V with Bergsma's bias correction. The test is a chi-square corrected for several pictures of one "

@@ -97,7 +97,7 @@ def _conflicts(survey: Survey) -> Iterator[Finding]:
             sentence=f"{found.several:,} of {numbers.plural(found.subjects, 'subject')} with several pictures {have} "
             f"more than one {attribute_title(found.column)}.",
             details=(
-                "All the others have one, so a row or a subject may be wrong.",
+                "The others have one. Where this stays with a person, a row or a subject is wrong.",
                 *conflict_lines(found)[:MOST],
                 *_more(found.several - MOST, "subject"),
             ),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.measures import QUALITY
 from audit.probes import ProbeSet
 from audit.survey import _likeness as likeness
 from audit.survey._found import LISTED, Copies, CopySet
@@ -22,17 +23,23 @@ from audit.survey._hashes import close_pairs, hashes
 from audit.survey._look import Looked
 
 SAME_FILE, SAME_PIXELS, NEAR = "same file", "same pixels", "near copy"
-LEAST = 0.8  # correlation of detail from which two pictures can be one: see `_likeness`
+LEAST = 0.88  # correlation of detail from which two pictures can be one: see `_likeness`
 
 _BITS = 12  # of 64 that the hashes of near copies may differ in
 _CLOSEST = 12  # proposals a picture, so that a set of look-alikes takes no longer than it must
-_CORRELATED, _EXPLAINED = 0.8, 0.94  # what a proposal must show when small
+_CORRELATED, _EXPLAINED = 0.75, 0.94  # what a proposal must show when small
 _KEPT = 2  # best proposals a picture that are read again
-_SAMPLE = 200  # pictures that show how alike the pictures of different people are here
-_SPREADS = 4.0  # above their median: no more than that comes by chance
-_ALIKE = 0.9  # a threshold above this says that the pictures of this set are made alike
+_PIXELS = 48 * 48  # a smaller picture has no fine detail
+_OTHERS = 5_000  # pictures, drawn by chance, among which those that look alike are sought
+_SAMPLE = 200  # of them, at least, that show how alike the pictures of different people are here
+_FEW = 10  # say nothing
+_SPREADS = 5.0  # above their median: no more than that comes by chance
+_TWELFTH = 12  # closest picture: of so many copies of one the last is named no more
+_CLEARLY = 0.5  # more than that, on Fisher's scale
+_ALIKE = 0.93  # a threshold above this says that the pictures of this set are made alike
 _PATHS = 10  # of a set that are listed
 
+Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 
@@ -97,16 +104,23 @@ def _near(
     probe: ProbeSet, looked: Looked, subjects: Index, rows: Index, *, workers: int, seed: int
 ) -> tuple[float, list[tuple[int, int]], list[float]]:
     """The threshold, and pairs of near copies with their correlation of detail."""
+    large = looked.quality[rows, QUALITY.index("pixels")] >= _PIXELS
+    rows = rows[large]
     rows = rows[~likeness.flat(looked.small[rows])] if len(rows) else rows
     one, other = _proposed(looked.small[rows])
     if not len(one):
         return LEAST, [], []
     one, other = rows[one], rows[other]
-    threshold = _threshold(probe, looked, subjects, rows, workers=workers, seed=seed)
+    usual = _Usual(probe, looked, subjects, rows, workers, seed)
+    threshold = usual.threshold()
     found = likeness.detail(probe, one, other, workers=workers)
     kept = found >= threshold
-    pairs = list(zip(one[kept].tolist(), other[kept].tolist(), strict=True))
-    return threshold, pairs, found[kept].tolist()
+    one, other, found = one[kept], other[kept], found[kept]
+    if len(one):
+        least = np.tanh(np.arctanh(np.maximum(usual.around(one), usual.around(other))) + _CLEARLY)
+        clear = found >= least
+        one, other, found = one[clear], other[clear], found[clear]
+    return threshold, list(zip(one.tolist(), other.tolist(), strict=True)), found.tolist()
 
 
 def _proposed(small: NDArray[np.uint8]) -> tuple[Index, Index]:
@@ -139,19 +153,38 @@ def _best(one: Index, other: Index, strength: NDArray[np.float32]) -> NDArray[np
     return kept
 
 
-def _threshold(probe: ProbeSet, looked: Looked, subjects: Index, rows: Index, *, workers: int, seed: int) -> float:
-    """From the detail of pictures that look alike and are no copies: of each picture drawn, the third closest of
-    another person (the first and second may be copies under a wrong name)."""
-    drawn = np.sort(np.random.default_rng(seed).permutation(rows)[:_SAMPLE])
-    third = likeness.nth_closest(looked.small, rows, drawn, subjects, 3)
-    known = third >= 0
-    if known.sum() < 10:
-        return LEAST
-    seen = likeness.detail(probe, drawn[known], third[known], workers=workers)
-    scale = np.arctanh(np.clip(seen, -0.999, 0.999))
-    middle = np.median(scale)
-    spread = 1.4826 * np.median(np.abs(scale - middle))
-    return max(LEAST, float(np.tanh(middle + _SPREADS * spread)))
+class _Usual:
+    """How much pictures that look alike and are no copies agree in detail, in this set."""
+
+    def __init__(self, probe: ProbeSet, looked: Looked, subjects: Index, rows: Index, workers: int, seed: int) -> None:
+        self._probe, self._small, self._subjects, self._workers = probe, looked.small, subjects, workers
+        self._others = np.sort(np.random.default_rng(seed).permutation(rows)[:_OTHERS])
+
+    def threshold(self) -> float:
+        """For the whole set: of each picture drawn, the third closest of another person (the first and second may be
+        copies under a wrong name)."""
+        step = max(1, len(self._others) // _SAMPLE)
+        seen = self._seen(self._others[::step], 3)
+        seen = seen[np.isfinite(seen)]
+        if len(seen) < _FEW:
+            return LEAST
+        scale = np.arctanh(seen)
+        middle = np.median(scale)
+        spread = 1.4826 * np.median(np.abs(scale - middle))
+        return max(LEAST, float(np.tanh(middle + _SPREADS * spread)))
+
+    def around(self, rows: Index) -> Floats:
+        """Around each of these pictures: some are of a kind that looks alike, in a set of which most are not."""
+        pictures, place = np.unique(rows, return_inverse=True)
+        return np.nan_to_num(self._seen(pictures, _TWELFTH), nan=0.0)[place]
+
+    def _seen(self, rows: Index, nth: int) -> Floats:
+        """Correlation of detail with the n-th closest picture of another person; NaN where there is none."""
+        closest = likeness.nth_closest(self._small, self._others, rows, self._subjects, nth)
+        known = closest >= 0
+        found = np.full(len(rows), np.nan)
+        found[known] = likeness.detail(self._probe, rows[known], closest[known], workers=self._workers)
+        return np.asarray(np.clip(found, -0.999, 0.999))
 
 
 def _connected(pairs: list[tuple[int, int]], strength: list[float]) -> list[tuple[list[int], float]]:

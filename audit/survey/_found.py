@@ -47,7 +47,7 @@ class Contradiction:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Conflict:
-    """A column that has one value for nearly every subject, and the subjects for which it has several."""
+    """A column that has one value for most subjects, and the subjects for which it has several."""
 
     column: str
     role: str  # "label", "attribute"

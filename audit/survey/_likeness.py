@@ -15,7 +15,7 @@ and the most alike pictures that are no copies 0.70.
 from __future__ import annotations
 
 import contextlib
-import functools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ Index = NDArray[np.int64]
 Pixels = NDArray[np.float32]
 
 SIDE = 96
-_LEVELS = ((48, 2.0, 3), (96, 1.0, 2))  # side, blur, steps
+_LEVELS = ((2, 4.0, 3), (1, 1.0, 2))  # how many times smaller, blur before that, steps
 _PAIRS, _ROWS = 256, 4096  # worked on together
 _MARGIN = 10  # pixels of the border that a crop may have taken away
 _FAR = 8.0  # pixels that a point may move
@@ -53,10 +53,9 @@ def explained(small: NDArray[np.uint8], one: Index, other: Index) -> Pixels:
 def correlated(small: NDArray[np.uint8], one: Index, other: Index) -> Pixels:
     """Plain correlation [P] of small pictures."""
     found = np.zeros(len(one), dtype=np.float32)
-    for start in range(0, len(one), 16 * _PAIRS):
-        part = slice(start, start + 16 * _PAIRS)
-        a, b = (_unit(_smooth(small[rows[part]])) for rows in (one, other))
-        found[part] = (a * b).sum(axis=1)
+    for start in range(0, len(one), _ROWS):
+        part = slice(start, start + _ROWS)
+        found[part] = (_unit(small[one[part]]) * _unit(small[other[part]])).sum(axis=1)
     return found
 
 
@@ -99,13 +98,16 @@ def _read(probe: ProbeSet, rows: Index, workers: int) -> Pixels:
     return pictures
 
 
-def _smooth(small: NDArray[np.uint8]) -> Pixels:
-    """A little blurred, so that derivatives reach a pixel far."""
-    return _through(_blur(small.shape[1], 0.7), small.astype(np.float32))
+def _smooth(pictures: NDArray[Any], sigma: float = 0.7) -> Pixels:
+    """Blurred: a little, so that derivatives reach a pixel far, or more."""
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(pictures.astype(np.float32), (0, sigma, sigma), mode="nearest"))
 
 
-def _unit(pictures: Pixels) -> Pixels:
-    plain = pictures.reshape(len(pictures), -1)
+def _unit(pictures: NDArray[Any]) -> Pixels:
+    """Flat, with a mean of 0 and a length of 1."""
+    plain = pictures.reshape(len(pictures), -1).astype(np.float32)
     plain = plain - plain.mean(axis=1, keepdims=True)
     return np.asarray(plain / np.maximum(np.linalg.norm(plain, axis=1, keepdims=True), 1e-6))
 
@@ -140,9 +142,8 @@ def _solve(basis: Pixels, target: Pixels) -> Pixels:
 
 def _detail(a: Pixels, b: Pixels) -> Pixels:
     laid = _moved(a, _registered(a, b))
-    narrow, wide = _blur(SIDE, 0.7), _blur(SIDE, 2.0)
     inner = slice(_MARGIN, -_MARGIN)
-    one, other = (_unit((_through(narrow, x) - _through(wide, x))[:, inner, inner]) for x in (laid, b))
+    one, other = (_unit((_smooth(x, 0.7) - _smooth(x, 2.0))[:, inner, inner]) for x in (laid, b))
     return np.asarray((one * other).sum(axis=1))
 
 
@@ -150,11 +151,11 @@ def _registered(a: Pixels, b: Pixels) -> Pixels:
     """How to move a so that it lies over b: shift right and down, stretch right and down, in pixels (stretch: at the
     border). [P, 4], found from coarse to fine."""
     moved = np.zeros((len(a), 4), dtype=np.float32)
-    for side, sigma, steps in _LEVELS:
-        level, scale = _shrink(side, sigma), SIDE / side
-        small, target = _through(level, a), _through(level, b)
+    for scale, sigma, steps in _LEVELS:
+        small, target = (_shrunk(_smooth(x, sigma), scale) for x in (a, b))
         for _ in range(steps):
-            moved = np.clip(moved + scale * _step(_moved(small, moved / scale), target), -_FAR, _FAR)
+            step = _step(_moved(small, moved / np.float32(scale)), target)
+            moved = np.clip(moved + scale * step, -_FAR, _FAR)
     return moved
 
 
@@ -192,26 +193,7 @@ def _along(pictures: Pixels, places: Pixels, axis: int) -> Pixels:
     return np.asarray(first + (second - first) * rest)
 
 
-def _through(matrix: Pixels, pictures: Pixels) -> Pixels:
-    """The same one-dimensional filter along both sides, each as one product of two large matrices."""
-    count, side, size = len(pictures), pictures.shape[1], len(matrix)
-    across = (pictures.reshape(-1, side) @ matrix.T).reshape(count, side, size)
-    down = across.swapaxes(1, 2).reshape(-1, side) @ matrix.T
-    return np.ascontiguousarray(down.reshape(count, size, size).swapaxes(1, 2))
-
-
-@functools.cache
-def _blur(side: int, sigma: float) -> Pixels:
-    """Gaussian weights [S, S]; each row sums to one, at the border, too."""
-    apart = np.arange(side)[:, None] - np.arange(side)[None, :]
-    weights = np.exp(-0.5 * (apart / sigma) ** 2)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
-
-
-@functools.cache
-def _shrink(side: int, sigma: float) -> Pixels:
-    """Blurred and brought from 96 pixels to `side`: [side, 96]. `sigma` in pixels of the smaller picture."""
-    scale = SIDE / side
-    apart = scale * (np.arange(side)[:, None] + 0.5) - 0.5 - np.arange(SIDE)[None, :]
-    weights = np.exp(-0.5 * (apart / (scale * sigma)) ** 2)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
+def _shrunk(pictures: Pixels, times: int) -> Pixels:
+    """Brought to a whole fraction of the side, by means."""
+    count, side = len(pictures), pictures.shape[1] // times
+    return np.asarray(pictures.reshape(count, side, times, side, times).mean(axis=(2, 4)))
