@@ -13,6 +13,7 @@ from reports._tests import tests_explained
 from reports._wording import attribute_title, shown
 
 MATRIX_UP_TO = 10  # classes
+WIDE = 4  # classes whose shares stand over their intervals: more do not fit a page
 BY_GROUP_UP_TO = 2  # mistakes that stand side by side for every group: those of a model of two classes
 ATTRIBUTES = 3
 
@@ -27,15 +28,15 @@ def confusion(reading: Reading) -> Section | None:
         "The groups are compared mistake by mistake, among pictures of that label only."
     )
     small = len(reading.classes) <= MATRIX_UP_TO
-    blocks: list[Block] = [
-        Text(text) if small else Text("The most frequent mistakes, as shares of each label's answers.")
-    ]
+    blocks: list[Block] = [Text(text if small else "The most frequent mistakes, as shares of each label's answers.")]
     blocks.append(_matrix(reading, mistakes) if small else _list(mistakes))
     if len(mistakes) <= BY_GROUP_UP_TO:
         blocks += [_by_group(reading, mistakes, attribute) for attribute in _most_different(reading, mistakes)]
     table = difference_table(reading, mistakes, "How groups differ in each mistake")
-    if table:
+    if table and table.rows:
         blocks += [table, *tests_explained(reading, mistakes)]
+    elif table:
+        blocks.append(Text("No mistake differs clearly between groups; all comparisons are in tables/disparities.csv."))
     return Section(id="confusion", title="Who is taken for whom", blocks=tuple(blocks))
 
 
@@ -46,23 +47,19 @@ def _matrix(reading: Reading, mistakes: Sequence[Measurement]) -> Table:
         row = {d: found[label, d] for d in reading.classes if (label, d) in found}
         if not row:
             continue
-        right = 1 - sum(e.value or 0.0 for e in row.values())
-        cells = (
-            value_cell(row[d], "proportion")
-            if d in row
-            else Cell(numbers.number(max(0.0, right), "proportion"), "right")
-            for d in reading.classes
-        )
+        right = numbers.number(max(0.0, 1 - sum(e.value or 0.0 for e in row.values())), "proportion")
+        cells = (value_cell(row[d], "proportion") if d in row else Cell(right, "right") for d in reading.classes)
         rows.append((Cell(shown(label)), *cells, Cell(numbers.count(next(iter(row.values())).n))))
+    narrow = len(reading.classes) <= WIDE
     return Table(
-        caption="Labels and answers",
+        caption="Labels and answers" if narrow else "Labels (rows) and answers (columns)",
         columns=(
             Column("Labeled"),
-            *(Column(f"answered {shown(d)}", number=True) for d in reading.classes),
+            *(Column(f"answered {shown(d)}" if narrow else shown(d), number=True) for d in reading.classes),
             Column("Images", number=True),
         ),
-        rows=tuple(rows),
-        note="" if len(reading.classes) == 2 else "Each share of a mistake stands over its interval.",
+        rows=tuple(rows) if narrow else tuple(tuple(Cell(c.text) for c in row) for row in rows),
+        note="" if narrow else "Intervals of all shares are in tables/groups.csv.",
     )
 
 

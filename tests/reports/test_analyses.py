@@ -92,6 +92,7 @@ def test_ten_classes_are_a_matrix_and_more_are_a_list() -> None:
     listed = tables(section(twelve, "confusion"))[0]
 
     assert (len(matrix.rows), len(matrix.columns)) == (10, 12)
+    assert "No mistake differs clearly between groups" in words(section(ten, "confusion"))
     assert listed.caption == "The most frequent mistakes"
     assert len(listed.rows) == 20
 
