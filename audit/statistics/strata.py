@@ -7,6 +7,10 @@ variance is the sum over k and l of w_k w_l r_kl sqrt(V_k V_l), r_kl from subjec
 it is with the variances that all cells share. A standardized proportion is a proportion again, of the effective size
 p (1 - p) / V, and from there on the two are compared like any two groups (`audit.statistics.disparity`).
 
+What a proportion's cells share is their design effect. How far strata differ in their rates, which makes V smaller than
+p (1 - p) sum of w_k^2 / n*_k, is taken from the two groups together: a small cell that happens to have few events would
+make its group look surer than it is.
+
 (To add up the cells' own Wilson margins instead is not good enough: a cell without an event has none below, so the
 interval holds the truth too rarely where one group is much smaller, and is too wide where both are small.)
 
@@ -128,7 +132,7 @@ class _Seen:
     kish: Floats
     size: Floats  # what the weights follow: nothing that one cell's values decide
     deviation: Floats  # square root of the variance
-    shared: Floats  # the same by what all cells share
+    floored: Floats  # the same with the floor of a mean
     spread: Floats  # variance that enters the degrees of freedom
     events: Floats
     correlation: Floats | None
@@ -137,11 +141,12 @@ class _Seen:
     @classmethod
     def of(cls, cells: Groups, couples: Couples, evidence: Bools, relative: Bools | None, share: Bools | None) -> Self:
         p, variance, size, spread = cells.mean, cells.variance, cells.kish, cells.variance
+        floored = variance
         if relative is None:
             size = shared_size(cells, own_size(cells), evidence)
-            shared, spread = divide(p * (1 - p), size), Rates(value=p, kish=cells.kish, size=size).spread
+            spread = Rates(value=p, kish=cells.kish, size=size).spread
         else:
-            shared = np.fmax(variance, pooled_variance(cells, evidence, relative))
+            floored = np.fmax(variance, pooled_variance(cells, evidence, relative))
         correlation, people = _between(cells, couples) if couples else (None, None)
         return cls(
             rates=relative is None,
@@ -150,7 +155,7 @@ class _Seen:
             kish=cells.kish,
             size=size,
             deviation=np.sqrt(variance),
-            shared=np.sqrt(shared),
+            floored=np.sqrt(floored),
             spread=spread,
             events=cells.events,
             correlation=correlation,
@@ -169,12 +174,25 @@ class _Seen:
         harmonic = divide(np.ones(1), 1 / self.size[i] + 1 / self.size[j])
         harmonic = np.where(both[..., None], harmonic, 0.0)
         weights = harmonic / harmonic.sum(axis=1, keepdims=True)
-        one, other = self._side(i, weights), self._side(j, weights)
+        level, strata = self._shared(i, j, weights)
+        one, other = (self._side(at, weights, level, shared) for at, shared in zip((i, j), strata, strict=True))
         r, shared = self._overlap(one, other)
         first, second = (side.sample(self.share, rates=self.rates) for side in (one, other))
         return Contrasts(first, second, r, degrees_of_freedom(first, second, shared), groups, alpha)
 
-    def _side(self, at: Index, weights: Floats) -> _Side:
+    def _shared(self, i: Index, j: Index, weights: Floats) -> tuple[Floats, tuple[Floats, Floats]]:
+        """What the two groups share: p (1 - p) at the rate of both together [P, M], and each one's weight times
+        deviation by stratum. For means 1, and deviations with the floor."""
+        if not self.rates:
+            one, other = (_times(weights, self.floored[at]) for at in (i, j))
+            return np.ones(one[:, 0].shape), (one, other)
+        n, m = self.size[i], self.size[j]
+        p = _times(weights > 0, (n * self.value[i] + m * self.value[j]) / (n + m))
+        both = (weights * p).sum(axis=1)
+        one, other = (_times(weights, np.sqrt(np.maximum(0.0, p * (1 - p)) / size)) for size in (n, m))
+        return both * (1 - both), (one, other)
+
+    def _side(self, at: Index, weights: Floats, level: Floats, shared: Floats) -> _Side:
         apart, alike = _times(weights, self.deviation[at]), _times(weights**2, 1 / self.kish[at]).sum(axis=1)
         spread, events = _times(weights**2, self.spread[at]), _times(weights > 0, self.events[at])
         several = events.sum(axis=1)
@@ -182,15 +200,17 @@ class _Seen:
             crossed = _form(weights, self.people, weights, at, at)
             alike, several = alike + crossed, np.where(crossed > 0, events.max(axis=1), several)
         few = self.rates & (several < FEW_EVENTS)
-        own, shared = (self._variance(at, a, few) for a in (apart, _times(weights, self.shared[at])))
+        own, together = (self._variance(at, a, few) for a in (apart, shared))
+        value = _times(weights, self.value[at]).sum(axis=1)
+        together *= divide(value * (1 - value), level, otherwise=0.0) if self.rates else 1.0
         df_of_cells = _times(spread**2, 1 / np.maximum(self.kish[at] - 1, _LEAST_DF)).sum(axis=1)
         return _Side(
             at=at,
             weights=weights,
             apart=apart,
             own=own,
-            value=_times(weights, self.value[at]).sum(axis=1),
-            variance=np.maximum(own, shared),
+            value=value,
+            variance=np.maximum(own, together),
             spread=spread.sum(axis=1),
             kish=1 / alike,
             df=np.fmin(divide(spread.sum(axis=1) ** 2, df_of_cells), 1 / alike - 1),

@@ -118,7 +118,6 @@ def _share(cells: list[_Cell], proportion: bool, relative: bool) -> None:
         mean_dm = sum(d * c.K / c.N for c, d in zip(cells, effects, strict=True)) / len(cells)
         for c in cells:
             c.size = c.N / math.sqrt(mean_d * (c.N / c.K) * mean_dm)
-            c.F = c.M * (1 - c.M) / c.size
             moved = (c.size * c.M + 1) / (c.size + 2)
             c.spread = moved * (1 - moved) / c.size
         return
@@ -136,7 +135,17 @@ class _Pair:
     def __init__(self, cells: dict[Cell, _Cell], i: str, j: str, ks: list[str], proportion: bool) -> None:
         harmonic = [1 / (1 / cells[i, k].size + 1 / cells[j, k].size) for k in ks]
         w = [h / sum(harmonic) for h in harmonic]
-        self.i, self.j = (_Side([cells[g, k] for k in ks], w, proportion) for g in (i, j))
+        if proportion:  # each stratum's rate of both groups together
+            both = [(cells[i, k], cells[j, k]) for k in ks]
+            p = [(a.size * a.M + b.size * b.M) / (a.size + b.size) for a, b in both]
+            level = sum(a * b for a, b in zip(w, p, strict=True))
+            floors = [[r * (1 - r) / cells[g, k].size for k, r in zip(ks, p, strict=True)] for g in (i, j)]
+        else:
+            level, floors = 0.5, [[cells[g, k].F for k in ks] for g in (i, j)]
+        self.i, self.j = (
+            _Side([cells[g, k] for k in ks], w, proportion, floor, level)
+            for g, floor in zip((i, j), floors, strict=True)
+        )
         self.proportion = proportion
         self.d = self.i.M - self.j.M
         self.r = self._r()
@@ -183,14 +192,16 @@ class _Pair:
 class _Side:
     """One group over the strata of a pair."""
 
-    def __init__(self, cells: list[_Cell], w: list[float], proportion: bool) -> None:
+    def __init__(self, cells: list[_Cell], w: list[float], proportion: bool, floors: list[float], level: float) -> None:
         self.cells, self.w, self.proportion = cells, w, proportion
         self.M = sum(a * c.M for a, c in zip(w, cells, strict=True))
         crossed = any(set(a.n) & set(b.n) for a, b in itertools.combinations(cells, 2))
         events = [c.events for c in cells]
         self.events = max(events) if crossed else sum(events)
-        self.V, self.F = self._variance("V"), self._variance("F")
-        self.variance = max(self.V, self.F)
+        self.V, shared = self._variance([c.V for c in cells]), self._variance(floors)
+        if proportion:
+            shared *= self.M * (1 - self.M) / (level * (1 - level)) if 0 < level < 1 else 0.0
+        self.variance = max(self.V, shared)
         alike = sum(a * a / c.K for a, c in zip(w, cells, strict=True))
         for (a, one), (b, other) in itertools.permutations(zip(w, cells, strict=True), 2):
             both = len(set(one.n) & set(other.n))
@@ -205,9 +216,10 @@ class _Side:
             lean = (5 / max(self.events, 5)) ** 4
             self.size = 1 / (1 / n + lean * max(0.0, 1 / self.K - 1 / n))
 
-    def _variance(self, kind: str) -> float:
+    def _variance(self, of_cells: list[float]) -> float:
         total = 0.0
-        for (a, one), (b, other) in itertools.product(zip(self.w, self.cells, strict=True), repeat=2):
+        rows = list(zip(self.w, self.cells, of_cells, strict=True))
+        for (a, one, v), (b, other, u) in itertools.product(rows, repeat=2):
             r = 1.0
             if one is not other:
                 if one.V * other.V == 0:
@@ -215,7 +227,7 @@ class _Side:
                 r = sum(one.h[s] * other.h[s] for s in set(one.n) & set(other.n)) / math.sqrt(one.V * other.V)
                 r = max(-1.0, min(1.0, r))
                 r = 0.0 if self.proportion and r < 0 and self.events < 6 else r
-            total += a * b * r * math.sqrt(getattr(one, kind) * getattr(other, kind))
+            total += a * b * r * math.sqrt(v * u)
         return max(0.0, total)
 
     def spread_of_pair(self) -> float:
