@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {"errors", "inputs", "json"},
     {"files"},
+    {"rows"},
     {"registry", "result", "result_tables"},
     {"tallies"},
     {"groups", "statistics", "gate", "probes", "runtimes", "tasks", "cams", "measures", "demo"},
