@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audit._rows import plain
 from audit.errors import UsageError
 from audit.groups import make_groupings, subject_codes
-from audit.result import _plain
 from audit.summary import Options, summarise
 from tests.support.figures import a_measure, a_table, figures
 
@@ -223,7 +223,7 @@ def test_measures_do_not_see_one_another() -> None:
 )
 def test_the_record_holds_plain_finite_numbers(values: np.ndarray, proportion: bool) -> None:
     found, skipped = figures(values, [None if i % 7 == 0 else g for i, g in enumerate(LEVELS)], proportion=proportion)
-    record = [_plain(found), *(_plain(s) for s in skipped)]
+    record = [plain(found), *(plain(s) for s in skipped)]
 
     json.dumps(record, allow_nan=False)
     assert {type(n) for n in numbers(record)} <= {int, float, bool, type(None)}

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audit._rows import plain
 from audit.analyses.threshold_sweep import STEPS
-from audit.result import Measurement, _plain
+from audit.result import Measurement
 from tests.support.finished import finished, people, run
 
 RATES = ("wrong_label_rate", "selection_rate", "false_positive_rate", "false_negative_rate")
@@ -108,7 +109,7 @@ def test_it_stays_small_in_the_record() -> None:
     del table["attributes"]["skin"], table["attributes"]["age"]
     found, _ = run("threshold_sweep", finished(**table, groupings=[(f"a{k}",) for k in range(5)]))
 
-    assert len(json.dumps([_plain(m) for m in found])) < 400_000
+    assert len(json.dumps([plain(m) for m in found])) < 400_000
 
 
 @pytest.mark.parametrize(

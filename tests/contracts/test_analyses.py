@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audit._rows import measurement_of, plain
 from audit.analyses import ANALYSES, Finished, analyze
-from audit.result import Measurement, Skipped, _measurement, _plain
+from audit.result import Measurement, Skipped
 from tests.support.finished import finished, people
 
 PROMISED = {"auc", "calibration_error", "confusion", "threshold_sweep", "worst_group"}
@@ -79,7 +80,7 @@ def rows(table: Finished) -> tuple[tuple[Measurement, ...], tuple[Skipped, ...]]
 
 
 def as_json(found: object) -> str:
-    return json.dumps(_plain(found), allow_nan=False, sort_keys=True)
+    return json.dumps(plain(found), allow_nan=False, sort_keys=True)
 
 
 def test_the_folder_is_the_registry() -> None:
@@ -97,7 +98,7 @@ def test_every_analysis_says_something(table: dict[str, Any]) -> None:
 def test_the_record_can_hold_it_and_reads_it_back(table: dict[str, Any]) -> None:
     measured, _ = rows(finished(**table))
 
-    assert [as_json(_measurement(json.loads(as_json(m)))) for m in measured] == [as_json(m) for m in measured]
+    assert [as_json(measurement_of(json.loads(as_json(m)))) for m in measured] == [as_json(m) for m in measured]
 
 
 @everywhere
@@ -184,7 +185,7 @@ def test_the_order_of_the_rows_is_nothing(table: dict[str, Any]) -> None:
     order = np.random.default_rng(0).permutation(len(table["subjects"]))
     here, there = rows(finished(**table)), rows(finished(**taken(table, order)))
 
-    close([_plain(m) for m in here[0]], [_plain(m) for m in there[0]])
+    close([plain(m) for m in here[0]], [plain(m) for m in there[0]])
     assert here[1] == there[1]
 
 
@@ -193,7 +194,7 @@ def test_every_image_twice_changes_no_figure(table: dict[str, Any]) -> None:
     twice = np.repeat(np.arange(len(table["subjects"])), 2)
     here, there = rows(finished(**table)), rows(finished(**taken(table, twice)))
 
-    close([_plain(m) for m in here[0]], [_plain(m) for m in there[0]], without=("n",))
+    close([plain(m) for m in here[0]], [plain(m) for m in there[0]], without=("n",))
 
 
 def test_other_names_of_groups_change_no_figure() -> None:
