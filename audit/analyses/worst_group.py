@@ -72,7 +72,11 @@ def _search(finished: Finished, measure: str, groupings: Sequence[Grouping]) -> 
     keys, cells, thin = _cells(finished, groupings, values)
     least = finished.options.min_subjects
     if cells is not None:
-        yield _measurement(finished, described, keys, cells)
+        rows = _rows(keys, cells, finished.options.alpha)
+        if any(row.more > 0 for row in rows):
+            yield _measurement(described, rows)
+        else:
+            yield _skipped(measure, f"of {len(keys)} groups none has a higher rate than all others together")
     if not keys or thin:
         which = f"{thin} of {thin + len(keys)} groups were not" if keys else "no group was"
         yield _skipped(measure, f"{which} searched: they, or all others together, have fewer than {least} subjects")
@@ -111,11 +115,8 @@ def _cells(
     return tuple(keys), Contrasts.side_by_side(parts) if keys else None, thin
 
 
-def _measurement(
-    finished: Finished, described: Measurement, keys: Sequence[Attributes], cells: Contrasts
-) -> Measurement:
+def _measurement(described: Measurement, rows: Sequence[_Row]) -> Measurement:
     """The groups that are worse than their rest, most surely first, with p over all that were searched."""
-    rows = _rows(keys, cells, finished.options.alpha)
     listed = [rows[k] for k in _listed(rows)]
     return dataclasses.replace(
         described,
@@ -130,7 +131,7 @@ def _measurement(
         disparities=tuple(row.disparity() for row in listed),
         pairs=(),
         within=(),
-        searched=len(keys),
+        searched=len(rows),
     )
 
 

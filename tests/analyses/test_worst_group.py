@@ -140,6 +140,19 @@ def test_nobody_wrong_and_everybody_wrong_are_no_search() -> None:
         assert "no group is worse off than another" in skipped[0].reason
 
 
+def test_where_all_groups_have_the_same_rate_none_is_the_worst() -> None:
+    """Every group has one wrong answer in two."""
+    people_of = [f"p{k}" for k in range(240)]
+    skin, labels = ["dark"] * 120 + ["light"] * 120, np.tile([0, 0, 1, 1], 60)
+    wrong = np.tile([0, 1], 120)
+    table = {**people(1), "labels": labels, "decisions": np.where(wrong, 1 - labels, labels), "subjects": people_of}
+    scores = np.eye(2)[table["decisions"]]
+    found, skipped = run("worst_group", finished(**{**table, "scores": scores, "attributes": {"skin": skin}}))
+
+    assert found == []
+    assert any("none has a higher rate than all others together" in one.reason for one in skipped)
+
+
 def test_failures_are_searched_too() -> None:
     table = people(1, subjects=600)
     silent = (np.array(table["attributes"]["age"]) == "40+") & (np.random.default_rng(0).random(1200) < 0.2)
