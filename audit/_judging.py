@@ -303,9 +303,18 @@ def _what(rule: Rule, result: AuditResult, measurement: Measurement, seen: Evide
         if math.isfinite(seen.high - seen.low)
         else " (without an interval)"
     )
-    between = f", {_group(seen.worst)} against {_group(seen.best)}" if seen.worst and seen.best and attribute else ""
+    between = _between(rule, measurement, seen) if attribute else ""
     point = ", judged by its value alone" if rule.test == "point" else ""
     return f"{subject} is {_number(seen.value, bounds)}{interval}{between}; {rule.allowed} is allowed{point}"
+
+
+def _between(rule: Rule, measurement: Measurement, seen: Evidence) -> str:
+    """Whom the figure is about: two groups, the largest alone, or (Gini) all of them."""
+    if not (seen.worst and seen.best) or rule.kind == "gini":
+        return ""
+    if rule.kind == "max_geomean":
+        return f", the largest being {_group(seen.best if measurement.better == 'higher' else seen.worst)}"
+    return f", {_group(seen.worst)} against {_group(seen.best)}"
 
 
 def _or(value: float | None, missing: float) -> float:

@@ -92,11 +92,16 @@ def _selection(reading: Reading) -> Iterator[Finding]:
 
 
 def _counts(reading: Reading, contrast: Contrast, what: Callable[[Attributes], str]) -> str:
-    """`Of the black women 19 in 100 are called men; of the black men 3 in 100.`"""
+    """`Of the black women 19 in 100 are called men; of the black men 3 in 100 are called women.`
+
+    What is done to both alike is said once: a sentence that leaves it out says the same of the second group.
+    """
     many, few = numbers.in_hundred(value(contrast.high), value(contrast.low))
     high = group_phrase(contrast.high.attributes, reading.label)
     low = group_phrase(contrast.low.attributes, reading.label)
-    return f"Of the {_before(high)} {many} {what(contrast.high.attributes)}; of the {_before(low)} {few}."
+    done, other = what(contrast.high.attributes), what(contrast.low.attributes)
+    second = few if other == done else f"{few} {other}"
+    return f"Of the {_before(high)} {many} {done}; of the {_before(low)} {second}."
 
 
 def _before(phrase: str) -> str:

@@ -80,7 +80,7 @@ def sentence(reading: Reading, search: Searched) -> str:
     many, few = numbers.in_hundred(_value(group.value), _value(group.value) - _value(gap.value))
     who = group_phrase(group.attributes, reading.label)
     looked = numbers.plural(search.size, "group")
-    done = _done(reading, search, group)
+    done = _done(reading, search)
     if survives(reading, gap):
         return (
             f"Of all {looked} looked at, {who} are most surely worse off: {many} {done}, against {few} of everybody "
@@ -92,10 +92,11 @@ def sentence(reading: Reading, search: Searched) -> str:
     )
 
 
-def _done(reading: Reading, search: Searched, group: GroupEstimate) -> str:
+def _done(reading: Reading, search: Searched) -> str:
+    """In words that are true of the group and of everybody else: women are called men, but men are not."""
     if search.what == "failure_rate":
         return "get no answer"
-    return f"are {mistake(group.attributes, reading.label, reading.classes)}"
+    return f"are {mistake({}, reading.label, reading.classes)}"
 
 
 def _beside(reading: Reading, search: Searched) -> tuple[str, ...]:

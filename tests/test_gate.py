@@ -86,6 +86,21 @@ def test_a_kind_that_a_zero_makes_impossible_is_not_judged() -> None:
     assert (verdict.status, verdict.explanation) == ("not judged", "Not judged: a group is at 0.")
 
 
+@pytest.mark.parametrize(
+    ("kind", "better", "words"),
+    [
+        ("max_geomean", "lower", "interval 1.1 to 1.6), the largest being skin dark; at most 1.05 is allowed."),
+        ("max_geomean", "higher", "interval 1.1 to 1.6), the largest being skin light; at most 1.05 is allowed."),
+        ("gini", "lower", "interval 1.1 to 1.6); at most 1.05 is allowed."),
+    ],
+)
+def test_a_summary_of_all_groups_names_no_two_of_them(kind: str, better: str, words: str) -> None:
+    found = measured(disparities=(dataclasses.replace(gap(1.1, 1.3, 1.6), kind=kind),), better=better)
+    explanation = one(dataclasses.replace(GAP, kind=kind, max=1.05), result(found)).explanation
+
+    assert explanation.endswith(words)
+
+
 def test_a_failing_gap_is_explained_in_one_sentence() -> None:
     verdict = one(GAP, result(measured(disparities=(gap(0.06, 0.1, 0.14),))))
 

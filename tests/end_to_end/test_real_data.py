@@ -146,7 +146,9 @@ def test_digits_with_a_fixed_batch_and_an_old_opset(tmp_path: Path) -> None:
 def test_the_report_opens_with_what_gender_alone_hides(gender: audit.AuditResult) -> None:
     page = reports.render(gender, None, "html").decode()
 
-    assert reports.headlines(gender)[0] == "Of the black women 19 in 100 are called men; of the black men 3 in 100."
+    assert reports.headlines(gender)[0] == (
+        "Of the black women 19 in 100 are called men; of the black men 3 in 100 are called women."
+    )
     assert "although women and men overall show no clear difference (10 and 10 in 100)" in page
 
 

@@ -42,7 +42,7 @@ def test_the_worst_off_group_is_named_in_a_sentence(found: AuditResult) -> None:
     said = words(section(found, "worst"))
 
     assert "women with dark skin are most surely worse off" in said
-    assert "are called men, against" in said
+    assert "are given the wrong gender, against" in said
     assert "Even allowing for having looked at 47 groups, this stands out." in said
 
 

@@ -21,7 +21,7 @@ def said(result: AuditResult, topic: str, level: str = "clear") -> list[Finding]
 def test_the_gap_that_only_the_intersection_shows_is_the_first_sentence() -> None:
     first = findings(Reading(results.faces()))[0]
 
-    assert first.sentence == "Of the black women 19 in 100 are called men; of the black men 3 in 100."
+    assert first.sentence == "Of the black women 19 in 100 are called men; of the black men 3 in 100 are called women."
 
 
 def test_the_contrast_to_women_and_men_overall_is_said() -> None:
@@ -31,6 +31,18 @@ def test_the_contrast_to_women_and_men_overall_is_said() -> None:
         "Black women are misjudged far more often than black men (19 in 100 against 3 in 100), although women and men "
         "overall show no clear difference (10 and 10 in 100)."
     ) in details
+
+
+def test_the_same_mistake_is_said_once() -> None:
+    faces = results.faces()
+    errors = faces["wrong_label_rate"].measurement
+    white = {"gender": "female", "race": "white"}
+    gaps = tuple(dataclasses.replace(d, best=white) if "*" in d.attribute else d for d in errors.disparities)
+    women = dataclasses.replace(faces, measurements=(dataclasses.replace(errors, disparities=gaps),))
+
+    assert said(women, "Wrong-gender rate")[0].sentence == (
+        "Of the black women 19 in 100 are called men; of the white women 5 in 100."
+    )
 
 
 def test_the_contrast_is_found_without_pairs_when_the_extremes_share_the_rest() -> None:

@@ -56,7 +56,7 @@ def test_the_pdf_says_what_the_page_says(tmp_path: Path) -> None:
     text = " ".join(text_of(faces(), tmp_path).split())
     titles = [s.title for s in view(results.faces(), None).sections]
 
-    assert "Of the black women 19 in 100 are called men; of the black men 3 in 100." in text
+    assert "Of the black women 19 in 100 are called men; of the black men 3 in 100 are called women." in text
     text = text[text.index("Contents") :]
     assert [text.find(t) for t in titles] == sorted(text.find(t) for t in titles)
     assert all(t in text for t in titles)
