@@ -29,19 +29,29 @@ def sweep(reading: Reading) -> Section | None:
         curves.setdefault(measurement.parameters.get("rate", ""), []).append(measurement)
     if not curves or len(reading.classes) != 2:
         return None
-    known = any(m.parameters.get("operating_point") for measurements in curves.values() for m in measurements)
+    known = any(_operates(reading, m) for measurements in curves.values() for m in measurements)
     blocks: list[Block] = [Text(_text(reading, known=known))]
     blocks += _pictures(reading, curves)
     return Section(id="threshold", title="Other thresholds", blocks=tuple(blocks))
 
 
+def _operates(reading: Reading, measurement: Measurement) -> bool:
+    """Whether this is the operating point. Decisions that a table holds have none, whatever they agree with."""
+    return bool(measurement.parameters.get("operating_point")) and not _decided(reading)
+
+
+def _decided(reading: Reading) -> bool:
+    return reading.result.model.get("threshold", 0.5) is None
+
+
 def _text(reading: Reading, *, known: bool) -> str:
     answer, point = shown(reading.classes[1]), reading.result.model.get("threshold", 0.5)
-    here = (
-        f"The model answers “{answer}” from a probability of {point:g} on: the dashed line. "
-        if known
-        else "Which threshold the answers were given at is not known. "
-    )
+    if _decided(reading):
+        here = "The decisions are the table's own, so no operating point is marked. "
+    elif known:
+        here = f"The model answers “{answer}” from a probability of {point:g} on: the dashed line. "
+    else:
+        here = "Which threshold the answers were given at is not known. "
     return (
         f"{here}The curves say what each group's rate would be at another threshold, all else the same. Where they lie "
         "far apart everywhere, no common threshold makes the groups alike. A threshold that is chosen on these "
@@ -63,7 +73,7 @@ def _pictures(reading: Reading, curves: dict[str, list[Measurement]]) -> Iterato
 
 def _picture(reading: Reading, rate: str, measurements: Sequence[Measurement], attribute: str, name: str) -> Picture:
     at = [float(m.parameters["threshold"]) for m in measurements]
-    known = next((place for place, m in enumerate(measurements) if m.parameters.get("operating_point")), None)
+    known = next((place for place, m in enumerate(measurements) if _operates(reading, m)), None)
     point = len(at) // 2 if known is None else known
     lines = [
         figures.Curve(

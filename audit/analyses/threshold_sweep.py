@@ -101,7 +101,7 @@ def _described(finished: Finished, rate: str, better: str, threshold: float, *, 
         unit="proportion",
         better=better,
         definition=f"What a rate would be if the answer were “{second}” from another probability on. Pictures without "
-        "an answer stay without one. Whether groups differ is tested at the operating point alone, which is marked.",
+        "an answer stay without one. Whether groups differ is tested for the answers as given, at no other threshold.",
         formula=f"answer “{second}” where its share of the two probabilities ≥ threshold; then the measure named rate",
         source="standard",
         parameters={"rate": rate, "threshold": f"{threshold:g}", **operating},

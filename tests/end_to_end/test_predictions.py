@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -123,14 +124,30 @@ def test_the_record_says_that_it_was_a_table(items: pd.DataFrame, probe: Path, t
 def test_the_report_says_so_too(items: pd.DataFrame, probe: Path, tmp_path: Path) -> None:
     result = audit.with_faces(audit.run_audit(written(items, tmp_path / "p.csv", "decision"), probe=probe))
     paths = reports.write(result, None, tmp_path / "out", ["html", "pdf", "md"])
-    html = (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
 
     assert len(paths) == 3
-    assert "This is an audit of a table of predictions" in html
-    assert "taken on trust" in html
-    assert "in the order of their names" in html
-    assert "with confidence" not in html
+    assert "This is an audit of a table of predictions" in page
+    assert "taken on trust" in page
+    assert "in the order of their names" in page
+    assert "with confidence" not in page
     assert result.faces
+
+
+def test_the_command_reports_on_a_run_written_down_in_every_format(typed: Typed, run: Path, probe: Path) -> None:
+    status, said = typed(run / "records.parquet", "--probe", probe, "--group", "skin", "--out", "one")
+    own = "The decisions are the table's own, so no operating point is marked."
+    assert status == 0, said
+    pages = [Path("one", name) for name in ("report.html", "summary.md", "report.pdf")]
+    first = [page.read_bytes() for page in pages]
+    for page in pages:
+        page.unlink()
+    again, said = typed("report", "one")
+
+    assert again == 0, said
+    assert [page.read_bytes() for page in pages] == first
+    assert own in html.unescape(pages[0].read_text())
+    assert not any(word in pages[0].read_text() for word in ("At the operating point", "the dashed line"))
 
 
 def test_pictures_without_a_prediction_count_as_unanswered_and_are_counted_first(
