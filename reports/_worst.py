@@ -52,8 +52,10 @@ def worst(reading: Reading) -> Section | None:
     note = (
         "Looked at were all groups of one, two or three attributes that have enough people; each is compared with "
         "everybody else. The more groups are looked at, the worse the worst of them looks by chance alone: the "
-        "adjusted p allows for that (Holm over all of them), the interval of each difference does not. A part of a "
-        "group that is listed is listed only where it is clearly worse than the whole."
+        "adjusted p allows for that (Holm over all of them), the interval of each difference does not. It is made for "
+        "a search (from Jeffreys' limits), so between two groups alone it can be a little other than elsewhere; the "
+        "rates and their intervals are those of the rates by group. A part of a group that is listed is listed only "
+        "where it is clearly worse than the whole."
     )
     return Section(id="worst", title="The worst-off group", blocks=(*blocks, Text(note, role="small")))
 

@@ -19,7 +19,7 @@ from audit.analyses import ANALYSES, Finished
 from audit.groups import make_groupings
 from audit.result import Attributes, Disparity, GroupEstimate, Measurement, Skipped, attribute_name
 from audit.statistics.against_rest import Contrasts, against_rest
-from audit.statistics.estimates import interval
+from audit.statistics.estimates import Floats
 from audit.statistics.gaps import CLOSED_FORM
 from audit.statistics.multiplicity import holm
 
@@ -69,10 +69,10 @@ def _search(finished: Finished, measure: str, groupings: Sequence[Grouping]) -> 
         everyone = "every picture" if counting.max() else "no picture"
         yield _skipped(measure, f"{everyone} counts against the model, so no group is worse off than another")
         return
-    keys, cells, thin = _cells(finished, groupings, values)
+    keys, cells, limits, thin = _cells(finished, groupings, values)
     least = finished.options.min_subjects
     if cells is not None:
-        rows = _rows(keys, cells, finished.options.alpha)
+        rows = _rows(keys, cells, limits, finished.options.alpha)
         if any(row.more > 0 for row in rows):
             yield _measurement(described, rows)
         else:
@@ -88,8 +88,9 @@ def _skipped(measure: str, reason: str) -> Skipped:
 
 def _cells(
     finished: Finished, groupings: Sequence[Grouping], values: NDArray[np.float64]
-) -> tuple[tuple[Attributes, ...], Contrasts | None, int]:
-    """Groups with enough people in them and outside of them, each set of pictures once; and how many have too few."""
+) -> tuple[tuple[Attributes, ...], Contrasts | None, Floats, int]:
+    """Groups with enough people in them and outside of them, each set of pictures once; the limits of their own rates
+    [2, G]; and how many have too few."""
     least = max(finished.options.min_subjects, 2)
     # The same pictures under another name (all women of the set are young) are no further group. A sum of random
     # numbers tells sets apart.
@@ -97,6 +98,7 @@ def _cells(
     seen: set[float] = set()
     keys: list[Attributes] = []
     parts: list[Contrasts] = []
+    limits: list[Floats] = []
     thin = 0
     for grouping in groupings:
         rows = np.flatnonzero(np.isfinite(values) & grouping.stated[grouping.codes])
@@ -112,7 +114,11 @@ def _cells(
         kept = np.flatnonzero(new & enough)
         keys += [grouping.keys[present[k]] for k in kept]
         parts.append(found.take(kept))
-    return tuple(keys), Contrasts.side_by_side(parts) if keys else None, thin
+        # As the record has them, so that one rate never stands with two intervals in a report.
+        limits.append(found.own_intervals(finished.options.alpha, least)[:, kept])
+    if not keys:
+        return (), None, np.empty((2, 0)), thin
+    return tuple(keys), Contrasts.side_by_side(parts), np.concatenate(limits, axis=1), thin
 
 
 def _measurement(described: Measurement, rows: Sequence[_Row]) -> Measurement:
@@ -181,11 +187,10 @@ class _Row(NamedTuple):
         )
 
 
-def _rows(keys: Sequence[Attributes], cells: Contrasts, alpha: float) -> list[_Row]:
+def _rows(keys: Sequence[Attributes], cells: Contrasts, limits: Floats, alpha: float) -> list[_Row]:
     pairs = cells.pairs(alpha)
     apart, p = pairs.differences(together=False), pairs.p_values()[0]
-    low, high = interval(cells.sample(), alpha)
-    group = (cells.items[0], cells.subjects[0], cells.mean[0], low[0], high[0])
+    group = (cells.items[0], cells.subjects[0], cells.mean[0], *limits)
     figures = np.stack([*group, apart.value[0], apart.low[0], apart.high[0], p, holm(p)], axis=1)
     return [_Row(key, *numbers) for key, numbers in zip(keys, figures.tolist(), strict=True)]
 

@@ -15,7 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.statistics.disparity import Overlap, Pairs
-from audit.statistics.estimates import FEW_EVENTS, Bools, Cells, Floats, Groups, Rates, divide, spread_of_events
+from audit.statistics.estimates import (
+    FEW_EVENTS,
+    Bools,
+    Cells,
+    Floats,
+    Groups,
+    Rates,
+    divide,
+    interval,
+    spread_of_events,
+)
 
 Index = NDArray[np.int64]
 
@@ -73,12 +83,14 @@ class Contrasts:
 
     def sample(self) -> JeffreysRates:
         """Their rates; each group and its rest lend each other evidence."""
-        size = self.mean.shape[1]
-        figures = {name: getattr(self, name) for name in _FIGURES}
-        # The jackknife is summed up already, so what each subject does to it isn't needed any more.
-        nothing = np.empty((0, size))
-        groups = Groups(**figures, influence=nothing, present=nothing.astype(np.bool_))
-        return JeffreysRates.of(groups, np.ones((2, size), dtype=np.bool_))
+        groups = _summed_up({name: getattr(self, name) for name in _FIGURES})
+        return JeffreysRates.of(groups, np.ones(self.mean.shape, dtype=np.bool_))
+
+    def own_intervals(self, alpha: float, least: int) -> Floats:
+        """Low and high [2, G] of each group's own rate, of all groups of one attribute: those that the record has of
+        them, where groups of at least so many subjects lend one another evidence."""
+        groups = _summed_up({name: getattr(self, name)[0][:, None] for name in _FIGURES})
+        return np.concatenate(interval(Rates.of(groups, groups.subjects >= least), alpha), axis=1).T
 
     def pairs(self, alpha: float) -> Pairs:
         """Each group against its rest: one pair [1, G]."""
@@ -87,6 +99,12 @@ class Contrasts:
 
 
 _FIGURES = ("items", "subjects", "mean", "kish", "variance", "events")
+
+
+def _summed_up(figures: dict[str, Floats]) -> Groups:
+    """The jackknife is summed up already, so what each subject does to it isn't needed any more."""
+    nothing = np.empty((0, figures["mean"].shape[1]))
+    return Groups(**figures, influence=nothing, present=nothing.astype(np.bool_))
 
 
 def against_rest(codes: Index, subjects: Index, events: Floats, groups: int) -> Contrasts:

@@ -85,6 +85,21 @@ def test_a_part_of_a_listed_group_is_listed_only_where_it_is_clearly_worse_still
     assert len(inner) <= 1  # the one with the highest rate is listed in any case
 
 
+@pytest.mark.parametrize("subjects", [240, 900])
+def test_a_rate_has_the_interval_that_the_record_has_of_the_same_group(subjects: int) -> None:
+    """Whatever the record is grouped by: a report must not show one rate with two intervals."""
+    table = planted(8, {"skin": "dark", "gender": "female"}, 0.35, subjects=subjects)
+    every = [c for size in (1, 2, 3) for c in itertools.combinations((*table["attributes"], "gender"), size)]
+    audit = finished(**table, groupings=every)
+    recorded = {frozenset(g.attributes.items()): g for g in audit.find("wrong_label_rate").by_group}
+    for found in (searched(**table), searched(**table, groupings=every)):
+        for row in found.by_group:
+            same = recorded[frozenset(row.attributes.items())]
+
+            assert (row.value, row.n, row.subjects) == (pytest.approx(same.value), same.n, same.subjects)
+            assert (row.low, row.high) == pytest.approx((same.low, same.high), abs=1e-12)
+
+
 def test_the_highest_rate_is_listed_though_it_may_be_chance() -> None:
     table = planted(6, {"skin": "dark"}, 0.3)
     found = searched(**table)
