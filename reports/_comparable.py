@@ -9,6 +9,7 @@ from reports import _numbers as numbers
 from reports._document import Block, Bullets, Cell, Column, Finding, Section, Table, Text
 from reports._grouped import UNFOLDED, column_title, folded
 from reports._reading import Reading
+from reports._tests import strata_explained
 from reports._wording import attribute_title, capital, group_label, group_phrase, joined, measure_title
 
 HEADLINE = ("failure_rate", "wrong_label_rate")
@@ -44,6 +45,7 @@ def comparable(reading: Reading) -> Section | None:
     quiet = _quiet(errors)
     blocks += [Bullets((*sentences, *quiet))] if sentences or quiet else []
     blocks += [_table(reading, rows), Text(_WHAT_IT_IS.format(fewest=reading.fewest), role="small")]
+    blocks += strata_explained(reading, rows)
     tables = [_strata(reading, m, w) for m, w in rows if w.strata and m.family == "rates"]
     inner = Section(id="strata", title="Each stratum by itself", blocks=(Text(_ALONE), *tables)) if tables else None
     return Section(

@@ -55,7 +55,9 @@ def pairs(reading: Reading, measurements: Sequence[Measurement]) -> Section | No
         return None
     intro = (
         f"Larger minus smaller, and smaller over larger. The {reading.level} intervals and the p of one table hold for "
-        "all its pairs together; two groups differ clearly where the interval of the difference lies above 0. Clear "
+        "all its pairs together; two groups differ clearly where the interval of the difference lies above 0. So the "
+        "two groups that lie furthest apart can have a higher upper end here than under the differences above: there "
+        "only the one largest difference is spoken of, and its upper end needs no allowance for the other pairs. Clear "
         "pairs stand first."
     )
     return Section(id="pairs", title="Pairs of groups", blocks=(Text(intro), *blocks))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audit.result import Disparity, Measurement
+from audit.result import PICTURE_QUALITY, Disparity, Family, Measurement, Within
 from reports import _numbers as numbers
 from reports._document import Text
 from reports._reading import Reading, is_clear
@@ -39,11 +39,31 @@ def tests_explained(reading: Reading, measurements: Sequence[Measurement]) -> It
         yield Text(f"{said}: {'; '.join(parted[:6])}{more}.", role="small")
 
 
+def strata_explained(reading: Reading, rows: Sequence[tuple[Measurement, Within]]) -> Iterator[Text]:
+    """In which families the differences within strata were adjusted: those of picture quality stand by themselves."""
+    for by, where in _WHERE.items():
+        measures = [
+            m.measure for m, w in rows if w.p_adjusted is not None and (w.by == PICTURE_QUALITY) == (by is not None)
+        ]
+        families = [f for f in reading.result.families if f.by == by and set(measures) & set(f.measures)]
+        if families:
+            said = "; ".join(f"by {_family(reading, f)}" for f in families)
+            yield Text(f"Adjusted p {where}: {said}.", role="small")
+
+
+_WHERE = {
+    None: "within an attribute, together with the differences over all pictures",
+    PICTURE_QUALITY: "among pictures of like quality, in families of their own",
+}
+
+
 def family_text(reading: Reading, measure: str) -> str:
     """`Holm over the 14 tests of Failure rate and Wrong-gender rate`, or "" for a measure without a family."""
     family = reading.families.get(measure)
-    if family is None:
-        return ""
+    return _family(reading, family) if family is not None else ""
+
+
+def _family(reading: Reading, family: Family) -> str:
     titles = dict.fromkeys(measure_title(m) for m in reading.result.measurements if m.measure in family.measures)
     return f"{family.method} over the {numbers.plural(family.size, 'test')} of {_some(list(titles))}"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from audit.result import PICTURE_QUALITY, AuditResult, Stratum, Within
+from audit.result import PICTURE_QUALITY, AuditResult, Family, Stratum, Within
 from reports import _comparable as comparable
-from reports._document import Bullets, Table
+from reports._document import Bullets, Table, Text
 from reports._findings import findings
 from reports._reading import Reading
 from tests.support import results
@@ -130,3 +130,20 @@ def test_rates_stay_in_sight_in_a_long_table() -> None:
 
     assert [r[3].text for r in table.rows][:9] == [f"same thing {k}" for k in range(9)]
     assert table.folded.paper == "Not shown here: 6 more comparisons, 6 of them clear; see tables/within.csv."
+
+
+def test_the_families_of_the_rows_are_named_with_their_size_and_quality_by_itself() -> None:
+    rows = (row(p_adjusted=0.4), row(by="age_band", strata=(stratum(0.1),), p_adjusted=0.6))
+    families = (
+        Family(name="headline", method="Holm", measures=("wrong_label_rate",), size=5),
+        Family(name="headline", method="Holm", measures=("wrong_label_rate",), size=2, by=PICTURE_QUALITY),
+    )
+    section = comparable.comparable(Reading(dataclasses.replace(audit_of(UNCLEAR, *rows), families=families)))
+    words = [block.text for block in section.blocks if isinstance(block, Text)]
+    title = audit_of(UNCLEAR).measurements[0].title
+
+    whole = "Adjusted p within an attribute, together with the differences over all pictures"
+    assert words[-2:] == [
+        f"{whole}: by Holm over the 5 tests of {title}.",
+        f"Adjusted p among pictures of like quality, in families of their own: by Holm over the 2 tests of {title}.",
+    ]

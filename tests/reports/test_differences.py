@@ -172,3 +172,14 @@ def test_a_family_of_many_measures_is_named_in_few_words(measures: int) -> None:
     changed = dataclasses.replace(result, measurements=(*result.measurements, *extra), families=(family,))
 
     assert f"99 tests of Confidence, M0, M1, M2, M3 and {measures - 4} more" in words(section(changed))
+
+
+def test_why_a_pair_reaches_higher_among_all_pairs_is_said_at_the_pairs() -> None:
+    inner = next(s for s in section().every() if s.id == "pairs")
+    errors = results.faces()["wrong_label_rate"].measurement
+    gap = errors.disparity("gender*race")
+    pair = next(p for p in errors.pairs if {*map(str, (p.first, p.second))} == {str(gap.worst), str(gap.best)})
+    ends = sorted(abs(x) for x in (pair.difference_low, pair.difference_high))
+
+    assert "its upper end needs no allowance for the other pairs" in words(inner)
+    assert ends[1] > gap.high

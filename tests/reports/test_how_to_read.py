@@ -128,3 +128,10 @@ def test_the_drawings_are_the_scripts(drawing: ModuleType, tmp_path: Path, monke
         made, kept = (re.findall(r">([^<>]+)</text>", (f / f"{name}.svg").read_text()) for f in folders)
 
         assert made == kept != []
+
+
+def test_it_says_which_tests_take_no_room_and_which_stand_by_themselves() -> None:
+    said = words(statistics(Reading(results.faces())))
+
+    assert "A rate that is 0, or 1, over all pictures takes no room in its family" in said
+    assert "Differences among pictures of like quality, which every run looks at unasked, are families of their" in said
