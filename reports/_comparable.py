@@ -9,11 +9,12 @@ from reports import _numbers as numbers
 from reports._document import Block, Bullets, Cell, Column, Finding, Section, Table, Text
 from reports._grouped import UNFOLDED, column_title, folded
 from reports._reading import Reading
-from reports._tests import strata_explained
+from reports._tests import strata_explained, survives
 from reports._wording import attribute_title, capital, group_label, group_phrase, joined, measure_title
 
 HEADLINE = ("failure_rate", "wrong_label_rate")
 FILE = "tables/within.csv"
+_WORSE = {"failure_rate": "left without an answer more often", "wrong_label_rate": "misjudged more often"}
 LITTLE = 0.5  # a smaller share of comparable pictures is said in every sentence
 _NAMES = 8  # of strata or groups in a note
 
@@ -76,22 +77,26 @@ def sentence(reading: Reading, measurement: Measurement, row: Within) -> str:
     what, whole = change(gap, row), gap.value if gap is not None else None
     before = _amount(measurement, whole, None, None)
     now = f"{_amount(measurement, row.value, row.low, row.high, reading.level)}"
-    by, among = attribute_title(row.attribute), _among(row)
+    by, among, surely = attribute_title(row.attribute), _among(row), _among(row) + _doubt(reading, row)
+    who = f", {_who(reading, measurement, row)}"
+    same = gap is not None and (gap.worst, gap.best) == (row.worst, row.best) and not row.note
     said = {
-        STAYS: f"By {by} the difference stays clear {among}: {now}; over all pictures it is {before}.",
+        STAYS: (
+            f"By {by} the difference stays clear {surely}: {now}{'' if same else who}; over all pictures it is "
+            f"{before}."
+        ),
         GONE: f"By {by} the difference is no longer clear {among}: {now}; over all pictures it is {before}.",
         TURNED: (
-            f"By {by} the difference turns round {among}: {now}, with {_phrase(reading, row.worst)} worse than "
-            f"{_phrase(reading, row.best)}; over all pictures it is the other way round ({before})."
+            f"By {by} the difference turns round {surely}: {now}{who}; over all pictures it is the other way round "
+            f"({before})."
         ),
-        APPEARS: (
-            f"By {by} a difference appears {among}: {now}, between {_phrase(reading, row.worst)} and "
-            f"{_phrase(reading, row.best)}; over all pictures none is clear ({before})."
-        ),
+        APPEARS: (f"By {by} a difference appears {surely}: {now}{who}; over all pictures none is clear ({before})."),
         ONE_STRATUM: (
             f"By {by} no difference is clear over all pictures ({before}), but {_in_strata(reading, measurement, row)}."
         ),
     }.get(what, "")
+    if said and row.note and what != ONE_STRATUM:
+        said += " Not all groups could be compared with each other."
     if said and (row.comparable < LITTLE or what == GONE):
         said += f" {_share(row)}"
     return said
@@ -211,15 +216,28 @@ def _strata(reading: Reading, measurement: Measurement, row: Within) -> Table:
 
 
 def _in_strata(reading: Reading, measurement: Measurement, row: Within) -> str:
-    """`among black people it is: 16.1 points (…) between women and men`."""
+    """`among black people one is: 16.1 points (…), women misjudged more often than men`."""
     said = [
         f"among {_phrase(reading, s.attributes)} one is: "
-        f"{_amount(measurement, s.value, s.low, s.high, reading.level)}, between "
-        f"{_phrase(reading, s.worst)} and {_phrase(reading, s.best)}"
+        f"{_amount(measurement, s.value, s.low, s.high, reading.level)}, {_who(reading, measurement, s)}"
         for s in row.strata
         if _clear(s)
     ]
     return "; ".join(said)
+
+
+def _who(reading: Reading, measurement: Measurement, seen: Within | Stratum) -> str:
+    """Who is worse off, named first: `women misjudged more often than men`."""
+    how = _WORSE.get(measurement.measure) or ("higher for" if measurement.better == "none" else "worse for")
+    worst, best = _phrase(reading, seen.worst), _phrase(reading, seen.best)
+    return f"{how} {worst} than for {best}" if how.endswith("for") else f"{worst} {how} than {best}"
+
+
+def _doubt(reading: Reading, row: Within) -> str:
+    """What belongs behind a difference that is clear by its interval alone."""
+    if survives(reading, row):
+        return ""
+    return f", by its interval though not after allowing for many comparisons (adjusted p {numbers.p(row.p_adjusted)})"
 
 
 def _left_out(reading: Reading, rows: Sequence[Within]) -> str:

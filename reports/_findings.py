@@ -14,7 +14,7 @@ from reports._comparable import appeared, detail
 from reports._document import Finding
 from reports._inside import inside
 from reports._reading import Contrast, Reading, extreme, is_clear, value, within
-from reports._tests import test_text
+from reports._tests import survives, test_text
 from reports._wording import attribute_title, capital, group_phrase, joined, measure_title, mistake, shown
 from reports._worst import finding as worst_group
 
@@ -207,12 +207,15 @@ def _both(first: float, second: float, word: str = " and ") -> str:
 
 
 def _quality(reading: Reading) -> Iterator[Finding]:
-    """The pictures' own differences, which may be behind the others."""
+    """The pictures' own differences, which may be behind the others: of each attribute, and of the intersections that
+    other findings are about. With so many looked at, only those are named that survive the adjustment."""
+    crossed = _found_crossed(reading)
     found = [
         (c, m)
         for m in reading.family("quality")
         for a in reading.attributes
-        if "*" not in a and (c := extreme(m, a)) is not None and value(c.high) > 0
+        if ("*" not in a or a in crossed) and survives(reading, m.disparity(a))
+        if (c := extreme(m, a)) is not None and value(c.high) > 0
     ]
     found.sort(key=lambda f: value(f[0].low) / value(f[0].high))
     if not found:
@@ -230,6 +233,13 @@ def _quality(reading: Reading) -> Iterator[Finding]:
         sentence=f"The pictures themselves differ between the groups of {names}, which by itself can move the rest.",
         details=tuple(lines),
     )
+
+
+def _found_crossed(reading: Reading) -> set[str]:
+    """Intersections whose groups differ clearly in what the findings are about."""
+    rates = (reading.result.find(name) for name in ("wrong_label_rate", "failure_rate", "selection_rate"))
+    every = (*rates, *reading.strengths[-1:], *reading.focus("relevance_mass"))
+    return {a for a in reading.attributes if "*" in a and any(m is not None and extreme(m, a) for m in every)}
 
 
 def _strongest(contrasts: Iterator[Contrast | None]) -> list[Contrast]:

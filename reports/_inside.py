@@ -10,7 +10,7 @@ from reports._activation_ratio import chance_sentence, ratio
 from reports._document import Finding
 from reports._reading import Contrast, Reading, by_permutation, extreme, group, value, within
 from reports._tests import survives, test_text
-from reports._wording import attribute_title, group_phrase, measure_title, shown
+from reports._wording import attribute_title, capital, group_phrase, measure_title, shown
 
 ACTIVATION_CAVEAT = (
     "This says that the model represents the groups differently, not which one it fails; brightness alone can move "
@@ -99,7 +99,7 @@ def _focus(reading: Reading) -> Iterator[Finding]:
         region = shown(measurement.parameters.get("region", "region"))
         for contrast, of_label in _inside(reading, measurement):
             known = best.get(contrast.attribute)
-            if known is None or contrast.difference_low > known[0].difference_low:
+            if known is None or _rank(reading, contrast) > _rank(reading, known[0]):
                 best[contrast.attribute] = (contrast, of_label, region)
     ranked = sorted(best.values(), key=lambda b: (b[1], -b[0].difference_low))
     said = [
@@ -129,13 +129,36 @@ def _one(
     label = [OF_THE_LABEL] if of_label else []
     parts = contrast.attribute.split("*")
     if len(parts) > 1 and reading.label in parts:
-        label.append(
-            f"Compared here are groups of the same {attribute_title(reading.label)}, the most misjudged one first, "
-            f"because the model is made to tell {attribute_title(reading.label)} apart; the tables have all groups."
-        )
+        label.append(_compared(reading, contrast))
     errors = _errors_beside(reading, (contrast.low.attributes, contrast.high.attributes))
     details = (*label, *([tested] if tested else []), CAVEATS[topic], *errors, *further)
     yield Finding(topic=topic, level="clear", sentence=f"{start} {said[0]}", details=details)
+
+
+def _compared(reading: Reading, contrast: Contrast) -> str:
+    """Why these two groups of an intersection, and whether the most misjudged one is among them."""
+    title, worst = attribute_title(reading.label), _most_misjudged(reading, contrast.attribute)
+    among = ", one of them the most misjudged of all" if _rank(reading, contrast)[0] else ""
+    said = (
+        f"Compared here are two groups of the same {title}{among}, because the model is made to tell {title} apart; "
+        "the tables have all groups."
+    )
+    if worst and not among:
+        who = capital(group_phrase(worst, reading.label))
+        said += f" {who}, the most misjudged, differ clearly from no group of the same {title} here."
+    return said
+
+
+def _most_misjudged(reading: Reading, attribute: str) -> Attributes | None:
+    """The group with the highest error rate, where the groups of an attribute differ clearly in it."""
+    worst = extreme(reading.errors, attribute) if reading.errors else None
+    return worst.high.attributes if worst else None
+
+
+def _rank(reading: Reading, contrast: Contrast) -> tuple[bool, float]:
+    """Contrasts of the most misjudged group before all others, then the clearest."""
+    two = (contrast.high.attributes, contrast.low.attributes)
+    return _most_misjudged(reading, contrast.attribute) in two, contrast.difference_low
 
 
 def _inside(reading: Reading, measurement: Measurement) -> list[tuple[Contrast, bool]]:
@@ -148,8 +171,7 @@ def _inside(reading: Reading, measurement: Measurement) -> list[tuple[Contrast, 
     for attribute in reading.attributes:
         parts = attribute.split("*")
         crossed = reading.label in parts and len(parts) > 1
-        worst = extreme(reading.errors, attribute) if reading.errors else None
-        about = worst.high.attributes if worst else None
+        about = _most_misjudged(reading, attribute)
         contrast = (
             within(measurement, attribute, (reading.label,), about) if crossed else extreme(measurement, attribute)
         )

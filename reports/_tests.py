@@ -85,7 +85,7 @@ def test_text(reading: Reading, measurement: Measurement, gap: Disparity | None)
     )
 
 
-def survives(reading: Reading, gap: Disparity | None) -> bool:
+def survives(reading: Reading, gap: Disparity | Within | None) -> bool:
     """Whether the adjusted p is below alpha; true where nothing was adjusted."""
     return gap is None or gap.p_adjusted is None or gap.p_adjusted < reading.alpha
 

@@ -65,6 +65,61 @@ def test_each_change_has_its_sentence(difference: Any, within: Within, words: st
     assert words in sentence
 
 
+@pytest.mark.parametrize(
+    ("difference", "within"),
+    [
+        (CLEAR, row(0.02, p_adjusted=0.0752)),
+        (CLEAR, row(0.02, worst=LIGHT, best=DARK, p_adjusted=0.0752)),
+        (UNCLEAR, row(0.02, p_adjusted=0.0752)),
+    ],
+    ids=["stays", "turns round", "appears"],
+)
+def test_what_is_clear_by_its_interval_alone_says_so(difference: Any, within: Within) -> None:
+    (sentence,) = said(difference, within)
+    (surer,) = said(difference, dataclasses.replace(within, p_adjusted=0.03))
+    doubt = "size, by its interval though not after allowing for many comparisons (adjusted p 0.0752): 3.0 points"
+
+    assert doubt in sentence
+    assert "many comparisons" not in surer
+
+
+def test_the_two_groups_are_named_where_not_all_could_be_compared() -> None:
+    (all_of_them,) = said(CLEAR, row(0.02))
+    (some,) = said(CLEAR, row(0.02, note="not compared, for too few subjects in every stratum: medium"))
+
+    assert "more often than" not in all_of_them
+    assert "to 8.0), people with dark skin misjudged more often than people with light skin; over all" in some
+    assert some.endswith(" Not all groups could be compared with each other.")
+
+
+@pytest.mark.parametrize(
+    "within",
+    [row(0.02), row(by="age_band", strata=(stratum(0.1), stratum(0.0)))],
+    ids=["appears", "in one stratum"],
+)
+def test_the_worse_group_is_named_first(within: Within) -> None:
+    (sentence,) = said(UNCLEAR, within)
+
+    assert ", people with dark skin misjudged more often than people with light skin" in sentence
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"measure": "failure_rate"}, "people with dark skin left without an answer more often than people with light"),
+        (
+            {"measure": "unbiased_rate", "better": "higher"},
+            "worse for people with dark skin than for people with light",
+        ),
+        ({"measure": "activation_strength", "better": "none"}, "higher for people with dark skin than for people with"),
+    ],
+)
+def test_other_measures_say_it_in_their_own_words(fields: dict[str, Any], words: str) -> None:
+    measurement = measured(disparities=(UNCLEAR,), within=(row(0.02),), **fields)
+
+    assert words in comparable.sentence(Reading(result(measurement)), measurement, measurement.within[0])
+
+
 def test_what_vanishes_is_said_with_its_interval_and_how_much_is_comparable() -> None:
     (sentence,) = said(CLEAR, row(comparable=0.3))
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from audit.result import AuditResult, Measurement
+from audit.result import AuditResult, Measurement, Pair
 from reports._document import Finding
 from reports._findings import findings
 from reports._reading import Reading
@@ -137,6 +137,54 @@ def test_groups_are_compared_among_those_of_one_label() -> None:
     (finding,) = said(results.faces(), "Activations")
 
     assert "men it is" not in finding.sentence.replace("women", "")
+    assert finding.details[0].startswith("Compared here are two groups of the same gender, one of them the most misjud")
+
+
+def without_the_most_misjudged(measurement: Measurement) -> Measurement:
+    """No pair with black women is clear; white women against asian women is. Single attributes say nothing."""
+    women = {"gender": "female", "race": "black"}
+    low = {"difference": -0.1, "difference_low": -0.2, "ratio": 0.8, "ratio_low": 0.7, "ratio_high": 0.9}
+
+    def of(p: Pair) -> Pair:
+        if women in (p.first, p.second):
+            return dataclasses.replace(p, difference=0.0, difference_low=-0.1, difference_high=0.1)
+        both = {(g.get("gender"), g.get("race")) for g in (p.first, p.second)}
+        clear = both == {("female", "asian"), ("female", "white")}
+        return dataclasses.replace(p, **low, difference_high=-0.05) if clear else p
+
+    crossed = tuple(d for d in measurement.disparities if "*" in d.attribute)
+    return dataclasses.replace(measurement, pairs=tuple(map(of, measurement.pairs)), disparities=crossed)
+
+
+@pytest.mark.parametrize(("topic", "measure"), [("Activations", "activation_strength"), ("Focus", "relevance_mass")])
+def test_a_pair_without_the_most_misjudged_group_is_not_said_to_have_it(topic: str, measure: str) -> None:
+    faces = results.faces()
+    changed = (without_the_most_misjudged(m) if m.measure == measure else m for m in faces.measurements)
+    found = said(dataclasses.replace(faces, measurements=tuple(changed)), topic)[0]
+
+    assert "asian women" in found.sentence
+    assert "black women" not in found.sentence
+    assert found.details[0].startswith("Compared here are two groups of the same gender, because the model is made")
+    assert found.details[0].endswith(
+        "Black women, the most misjudged, differ clearly from no group of the same gender here."
+    )
+
+
+def test_a_region_with_the_most_misjudged_group_goes_before_a_clearer_one_without_it() -> None:
+    faces = results.faces()
+    face = faces["relevance_mass"].measurement
+    other = dataclasses.replace(without_the_most_misjudged(face), parameters={**face.parameters, "region": "ears"})
+    pairs = tuple(
+        dataclasses.replace(p, difference_low=-0.9, difference_high=-0.5)
+        if p.difference_high is not None and p.difference_high < 0
+        else p
+        for p in other.pairs
+    )
+    other = dataclasses.replace(other, pairs=pairs)
+    (finding,) = said(dataclasses.replace(faces, measurements=(*faces.measurements, other)), "Focus")
+
+    assert "region face" in finding.sentence
+    assert "black women" in finding.sentence
 
 
 def test_the_most_misjudged_group_goes_before_a_clearer_pair_without_it() -> None:
@@ -158,6 +206,30 @@ def test_the_most_misjudged_group_goes_before_a_clearer_pair_without_it() -> Non
 def test_picture_quality_that_differs_is_a_caution() -> None:
     (finding,) = said(results.faces(), "Picture quality", "caution")
 
+    assert finding.details == (
+        "Brightness by race: 104 (black people) to 130 (asian people).",
+        "Brightness by gender × race: 104 (black women) to 130 (asian women).",
+    )
+
+
+def test_of_picture_quality_only_intersections_that_a_finding_is_about_are_named() -> None:
+    faces = results.faces()
+    quality = dataclasses.replace(faces, measurements=tuple(m for m in faces.measurements if m.family == "quality"))
+    (finding,) = said(quality, "Picture quality", "caution")
+
+    assert finding.details == ("Brightness by race: 104 (black people) to 130 (asian people).",)
+
+
+def test_picture_quality_that_does_not_survive_the_adjustment_is_not_said_to_differ() -> None:
+    faces = results.faces()
+    changed = []
+    for m in faces.measurements:
+        late = 0.065 if m.measure == "brightness" else None
+        gaps = (dataclasses.replace(d, p_adjusted=late) if late and "*" in d.attribute else d for d in m.disparities)
+        changed.append(dataclasses.replace(m, disparities=tuple(gaps)))
+    (finding,) = said(dataclasses.replace(faces, measurements=tuple(changed)), "Picture quality", "caution")
+
+    assert finding.sentence.startswith("The pictures themselves differ between the groups of race, which")
     assert finding.details == ("Brightness by race: 104 (black people) to 130 (asian people).",)
 
 
