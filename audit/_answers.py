@@ -78,7 +78,8 @@ def _sentences(missing: list[str], own: list[str], answers: Answers, *, sampled:
     known = set(own)
     strangers = [path for path in answers.paths if path not in known]
     if strangers and not sampled:  # of a sample, most of a table's pictures are strangers
-        yield f"The table names {len(strangers):,} pictures that the probe set lacks ({_first(strangers)}): left aside."
+        pictures = "1 picture" if len(strangers) == 1 else f"{len(strangers):,} pictures"
+        yield f"The table names {pictures} that the probe set lacks ({_first(strangers)}): left aside."
 
 
 def _first(paths: Iterable[str]) -> str:

@@ -122,7 +122,7 @@ def say_verdict(verdict: Verdict) -> None:
 
 def say_paths(paths: Sequence[Path]) -> None:
     """Where to look: the report to open first, then the folder."""
-    order = ("probe.html", "report.html", "report.pdf", "summary.md", "junit.xml")
+    order = ("probe.html", "probe.json", "report.html", "report.pdf", "summary.md", "junit.xml")
     first = sorted((p for p in paths if p.name in order), key=lambda p: order.index(p.name))
     # Not wrapped: a path is for copying.
     for path in first:

@@ -238,13 +238,14 @@ def probe(folder: Path, json_to: str | None, quiet: bool, verbose: int, **flags:
     """
     import reports
     from audit.survey import survey_probe
+    from audit.survey._folder import RECORD
 
     force, out = flags.pop("force"), flags.pop("out")
     settings = read_run_settings(options.stated(flags))
     bar = not (quiet or verbose)
     with _terminal.Progress(f"reading {folder.name} …", shown=bar) as progress:
         survey = survey_probe(folder, out=out, settings=settings, force=force, progress=progress)
-        paths = reports.write_survey(survey, out) if out else ()
+        paths = (*reports.write_survey(survey, out), Path(out) / RECORD) if out else ()
     if json_to:
         click.echo(survey.to_bytes(), nl=False)
     elif not quiet:

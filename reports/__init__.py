@@ -99,7 +99,7 @@ def headlines(result: AuditResult) -> tuple[str, ...]:
     return tuple(
         f.sentence if f.level == "clear" else f"{f.topic}: {f.sentence[:1].lower()}{f.sentence[1:]}"
         for f in findings(Reading(result))
-        if f.level in ("clear", "none")
+        if f.level in ("clear", "none") or f.headline
     )
 
 

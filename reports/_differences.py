@@ -37,12 +37,14 @@ def differences(reading: Reading) -> Section:
 
 def _further(reading: Reading, measurements: Sequence[Measurement]) -> Table | None:
     """Largest over geometric mean, and Gini, of the headline rates."""
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
+    tested = False
     for m in measurements:
         for attribute in reading.attributes:
             found = [m.disparity(attribute, kind) for kind in ("max_geomean", "gini")]
             if any(d is not None and d.value is not None for d in found):
                 rows.append((Cell(column_title(m)), Cell(attribute_title(attribute)), *map(_cell, found)))
+                tested = tested or any(d is not None and d.p_value is not None for d in found)
     if not rows:
         return None
     return Table(
@@ -57,7 +59,7 @@ def _further(reading: Reading, measurements: Sequence[Measurement]) -> Table | N
         heads=2,
         note="Largest over geometric mean: the largest group's rate against a typical group's; 1 when all are alike. "
         "Gini coefficient: how unevenly it is spread; 0 when all groups are alike, 1 when one group has everything. "
-        "They share the p above. Those of other measures are in tables/disparities.csv.",
+        f"{'They share the p above. ' if tested else ''}Those of other measures are in tables/disparities.csv.",
     )
 
 

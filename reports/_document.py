@@ -103,13 +103,15 @@ class Gallery:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One sentence to remember, with what it rests on. `level`: "clear", "none" or "caution"."""
+    """One sentence to remember, with what it rests on. `level`: "clear", "none" or "caution". `headline`: told on a
+    terminal, too, though it is a caution."""
 
     kind: ClassVar[str] = "finding"
     topic: str
     level: str
     sentence: str
     details: tuple[str, ...] = ()
+    headline: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,10 @@ from reports._reading import Reading, group
 from reports._wording import attribute_title, group_label, group_phrase, measure_title, shown
 
 WIDE = 4  # measures side by side: more do not fit a page
+DESCRIPTIVE = (
+    "Descriptive only: fewer than two groups have enough subjects, so all of them are set side by side, and nothing is "
+    "concluded."
+)
 UNFOLDED = 12  # a table of so many differences is shown whole, and so many of a longer one
 
 
@@ -83,7 +87,9 @@ def difference_table(
     clear = sum(found[place][1].clear for place in hidden)
     more = f"{len(hidden)} more comparison{'s' * (len(hidden) != 1)}"
     what = f"{more}, {f'{clear} of them clear' if clear else 'none of them clear'}"
-    left = [attributes for _, gap in found for attributes in gap.left_out]
+    left = [attributes for _, gap in found if not gap.descriptive for attributes in gap.left_out]
+    left = [attributes for place, attributes in enumerate(left) if attributes not in left[:place]]
+    descriptive = DESCRIPTIVE if any(gap.descriptive for _, gap in found) else ""
     directed = all(m.better in ("lower", "higher") for m in measurements)
     return Table(
         caption=caption,
@@ -98,7 +104,7 @@ def difference_table(
         ),
         rows=tuple(rows[place] for place in sorted(kept)),
         heads=2,
-        note=left_out_note([a for place, a in enumerate(left) if a not in left[:place]], reading),
+        note=" ".join(filter(None, (left_out_note(left, reading), descriptive))),
         folded=folded(caption, what, "tables/disparities.csv", [rows[place] for place in hidden]),
     )
 

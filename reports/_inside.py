@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audit.result import Attributes, Measurement
+from audit.result import Attributes, Disparity, Measurement
+from reports import _few_images as few_images
 from reports import _numbers as numbers
 from reports._activation_ratio import chance_sentence, ratio
 from reports._document import Finding
@@ -59,23 +60,27 @@ def _tested(reading: Reading, measurement: Measurement, contrast: Contrast) -> s
 
 
 def _few_images(reading: Reading) -> Iterator[Finding]:
-    """What permutation finds where groups are too few for an interval: a caution at most, never a verdict."""
+    """What permutation finds where groups are too few for an interval: a caution at most, never a verdict.
+
+    Of a handful of images it is the answer, so it is told whatever it is; elsewhere only where something stands out.
+    """
     if not reading.strengths:
         return
     deepest = reading.strengths[-1]
     tested = [(a, d) for a in reading.attributes if by_permutation(d := ratio(deepest, a)) and d is not None]
-    small = [(a, d) for a, d in tested if d.p_value is not None and d.p_value < reading.alpha]
-    small.sort(key=lambda found: (found[0] == reading.label, found[1].p_value))
-    if not small:
+    tested.sort(key=lambda found: (not _stands_out(reading, found[1]), found[0] == reading.label, found[1].p_value))
+    if not tested:
         return
-    said = [
-        f"by {attribute_title(a)}: the smallest group's is {numbers.ratio(d.value)} of the largest group's "
-        f"(p {numbers.p(d.p_value)})."
-        for a, d in small
-    ]
-    attribute, first = small[0]
+    attribute, first = tested[0]
     images = sum(g.n for g in deepest.groups(attribute) if None not in g.attributes.values())
+    stands_out = _stands_out(reading, first)
+    if not stands_out and images > MANY:
+        return
     with_only = f"With only {numbers.plural(images, 'image')}" if images <= MANY else "With few subjects in every group"
+    differs = "differs" if stands_out else "does not differ by more than chance can explain,"
+    more = [(a, d) for a, d in tested[1:] if not stands_out or _stands_out(reading, d)]
+    groups = [g for g in deepest.groups(attribute) if None not in g.attributes.values() and g.value is not None]
+    sight = few_images.seen(groups, reading.alpha)
     no_verdict = (
         "This is a p and no verdict: the groups are too small for an interval, and it is one of "
         f"{numbers.plural(len(tested), 'such p', 'such p')} at this layer, adjusted for nothing."
@@ -84,12 +89,32 @@ def _few_images(reading: Reading) -> Iterator[Finding]:
         *([OF_THE_LABEL] if attribute == reading.label else []),
         *([chance_sentence(reading, first)] if first.null_quantile is not None else []),
         no_verdict,
-        ACTIVATION_CAVEAT,
-        *_errors_beside(reading, (first.best, first.worst)),
-        *(f"Also {text}" for text in said[1:MOST]),
+        *([f"What so few images can show: {sight}"] if sight and images <= MANY else []),
+        *([ACTIVATION_CAVEAT] if stands_out else []),
+        *(_errors_beside(reading, (first.best, first.worst)) if stands_out else []),
+        *(f"Also {_permuted(a, d)}." for a, d in more[: MOST - 1]),
     ]
-    sentence = f"{with_only}, activation at the deepest layer looked at differs {said[0]}"
-    yield Finding(topic="Activations", level="caution", sentence=sentence, details=tuple(details))
+    yield Finding(
+        topic="Activations",
+        level="caution",
+        sentence=f"{with_only}, activation at the deepest layer looked at {differs} {_permuted(attribute, first)}. "
+        "Nothing is judged by it.",
+        details=tuple(details),
+        headline=images <= MANY,
+    )
+
+
+def _stands_out(reading: Reading, found: Disparity) -> bool:
+    return found.p_value is not None and found.p_value < reading.alpha
+
+
+def _permuted(attribute: str, found: Disparity) -> str:
+    """`by race: the smallest group's is 0.78 of the largest group's (ratio Λ; p 0.0012; by chance above 0.88)`."""
+    chance = f"; by chance above {numbers.ratio(found.null_quantile)}" if found.null_quantile is not None else ""
+    return (
+        f"by {attribute_title(attribute)}: the smallest group's is {numbers.ratio(found.value)} of the largest group's "
+        f"(ratio Λ; p {numbers.p(found.p_value)}{chance})"
+    )
 
 
 def _focus(reading: Reading) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from audit.result import Estimate, GroupEstimate, Measurement
 from reports import _numbers as numbers
@@ -47,7 +47,7 @@ def _tables(reading: Reading, calibration: Measurement) -> Iterator[Table]:
                 Column("Images", number=True),
             ),
             rows=(*rows, (Cell("all images"), *_cells(reading, None))),
-            note=indicative_note(reading) if any(g.indicative for g in groups) else "",
+            note=" ".join(_notes(reading, [calibration.overall, *groups])),
         )
 
 
@@ -59,9 +59,28 @@ def _cells(reading: Reading, of: GroupEstimate | None) -> Iterator[Cell]:
     yield Cell(numbers.number(sure, "share"))
     yield Cell(numbers.number(right, "share"))
     yield Cell("–" if sure is None or right is None else f"{numbers.points(sure - right)} points")
-    yield value_cell(calibration, "share")
+    yield _error_cell(calibration)
     yield value_cell(area, "score")
     yield Cell(numbers.count(calibration.n if calibration else 0))
+
+
+def _error_cell(calibration: Estimate | None) -> Cell:
+    """An estimate that its correction takes to 0 or below is no finding of 0, and must not read like one."""
+    cell = value_cell(calibration, "share")
+    if calibration is None or calibration.value != 0:
+        return cell
+    return Cell(cell.text, "; ".join(filter(None, ("not told from 0", cell.sub))))
+
+
+def _notes(reading: Reading, seen: Sequence[Estimate]) -> Iterator[str]:
+    if any(e.value == 0 for e in seen):
+        yield (
+            "Not told from 0: a calibration error is corrected for what chance alone adds, and an estimate that this "
+            "takes below 0 is shown as 0. Confidence and right answers may differ all the same, by no more than chance "
+            "makes them differ in so few pictures."
+        )
+    if any(isinstance(e, GroupEstimate) and e.indicative for e in seen):
+        yield indicative_note(reading)
 
 
 def _seen(reading: Reading, measure: str, of: GroupEstimate | None) -> Estimate | None:

@@ -194,7 +194,6 @@ def _associations(survey: Survey) -> Section | None:
     found = [a for a in survey.associations if a.v is not None]
     if not found:
         return None
-    label = str(survey.result.probe.get("label", ""))
     left = dict.fromkeys(name for a in survey.associations for name in a.left_out)
     note = f"Left out, for too few subjects: {_some([shown(x) for x in left], 12)}. " if left else ""
     return Section(
@@ -214,7 +213,7 @@ def _associations(survey: Survey) -> Section | None:
                         Cell(f"{attribute_title(a.first)}, {attribute_title(a.second)}"),
                         Cell(numbers.ratio(a.v)),
                         Cell(numbers.p(a.p_value), f"adjusted {numbers.p(a.p_adjusted)}"),
-                        Cell(tie_line(a, label) if (a.p_adjusted or 1.0) < Reading(survey.result).alpha else "–"),
+                        Cell(tie_line(a, survey) if (a.p_adjusted or 1.0) < Reading(survey.result).alpha else "–"),
                     )
                     for a in sorted(found, key=lambda a: -(a.v or 0.0))
                 ),

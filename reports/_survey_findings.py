@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from audit.result import Attributes, attribute_name
@@ -26,7 +26,7 @@ _TOLD = {"same file": "the same file", "same pixels": "the same pixels", "near c
 
 
 def survey_findings(survey: Survey) -> tuple[Finding, ...]:
-    """Strongest first."""
+    """What is wrong with the set, what it can't show, then what to mind."""
     return (
         *_copies(survey),
         *_conflicts(survey),
@@ -154,10 +154,21 @@ def _reach(survey: Survey) -> Iterator[Finding]:
         level="caution" if blind else "none",
         sentence=sentence,
         details=(
-            f"Smallest gap that is found four times in five, for the worst pair of groups: {told}.",
+            f"Smallest gap that is found four times in five, for the worst pair of groups{assumed(survey)}: {told}.",
             needed,
         ),
     )
+
+
+def assumed(survey: Survey, icc: float | None = None) -> str:
+    """The likeness of mistakes that a figure rests on, the more careful one unless named; "" where there is but one."""
+    known = {r.icc for r in survey.reaches}
+    if len(known) == 1:
+        return ""
+    icc = max(known) if icc is None else icc
+    if icc == 0:
+        return ", if a model's mistakes on pictures of one person are no more alike than on those of different people"
+    return f", if a model's mistakes on pictures of one person are alike (intraclass correlation {icc:g})"
 
 
 def round_points(points: float) -> str:
@@ -226,46 +237,53 @@ def _unreadable(survey: Survey) -> Iterator[Finding]:
 
 
 def strong(survey: Survey) -> list[Association]:
-    """Columns that hang together by more than chance and more than a little, strongest first; the label's before
-    all others."""
-    reading = Reading(survey.result)
-    found = [a for a in survey.associations if a.p_adjusted is not None and a.p_adjusted < reading.alpha]
-    return sorted(
-        (a for a in found if a.v is not None and a.v >= STRONG),
-        key=lambda a: (a.first != reading.label, -(a.v or 0.0)),
-    )
+    """Columns that hang together by more than chance and more than a little, strongest first."""
+    alpha = Reading(survey.result).alpha
+    found = [a for a in survey.associations if a.p_adjusted is not None and a.p_adjusted < alpha]
+    return sorted((a for a in found if a.v is not None and a.v >= STRONG), key=lambda a: -(a.v or 0.0))
 
 
 def _ties(survey: Survey) -> Iterator[Finding]:
+    """What goes together with the label, then what else hangs together."""
     label = str(survey.result.probe.get("label", ""))
     found = strong(survey)
-    if not found:
-        return
     own = [a for a in found if a.first == label]
-    lead = f"{joined([attribute_title(a.second) for a in own[:MOST]])}" if own else ""
-    sentence = (
-        f"The label {attribute_title(label)} goes together with {lead}: a difference by one may be one by the other."
-        if own
-        else "Some columns go together: a difference by one may be one by the other."
-    )
-    yield Finding(
+    others = [a for a in found if a.first != label]
+    if own:
+        names = joined([attribute_title(a.second) for a in own[:MOST]])
+        yield _tied(
+            survey,
+            own,
+            f"The label {attribute_title(label)} goes together with {names}: a difference by one may be one by the "
+            "other.",
+        )
+    if others:
+        names = joined([f"{attribute_title(a.first)} with {attribute_title(a.second)}" for a in others[:MOST]])
+        which = "Other columns" if own else "Some columns"
+        yield _tied(survey, others, f"{which} go together: a difference by one may be one by the other: {names}.")
+
+
+def _tied(survey: Survey, found: Sequence[Association], sentence: str) -> Finding:
+    return Finding(
         topic="Columns that hang together",
         level="caution",
         sentence=sentence,
-        details=(*(tie_line(a, label) for a in found[:MOST]), *_more(len(found) - MOST, "pair")),
+        details=(*(tie_line(a, survey) for a in found[:MOST]), *_more(len(found) - MOST, "pair")),
     )
 
 
-def tie_line(found: Association, label: str) -> str:
+def tie_line(found: Association, survey: Survey) -> str:
     """`Women are younger than the others: of the women 21 in 100 are aged 50-116, of all others 24 in 100 (V 0.13).`"""
     tie = found.tie
     if tie is None:
         return ""
-    group = group_phrase({found.first: tie.first}, label)
+    group = group_phrase({found.first: tie.first}, str(survey.result.probe.get("label", "")))
     many, few = numbers.in_hundred(tie.share, tie.elsewhere)
     what = value_turn(found.second, tie.second)
-    comma = "," if group[-1:].isdigit() else ""
-    told = f"of the {group}{comma} {many} {what}; of all others {few}"
+    open_cells = any(m.column == found.second for m in survey.missing)
+    stated = f" whose {attribute_title(found.second)} is stated" if open_cells else ""
+    comma = "," if stated or group[-1:].isdigit() else ""
+    told = f"of the {group}{stated}{comma} {many} {what}; of all others {few}"
     size = f"V {numbers.ratio(found.v)}, p {numbers.p(found.p_adjusted)}"
     if tie.leaning is None:
         return f"{capital(told)} ({size})."

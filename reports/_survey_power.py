@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reports import _numbers as numbers
 from reports._document import Block, Cell, Column, Section, Table, Text
-from reports._survey_findings import at_rate, gap_text, round_percent, round_points
+from reports._survey_findings import assumed, at_rate, gap_text, round_percent, round_points
 from reports._wording import attribute_title
 
 if TYPE_CHECKING:
@@ -27,22 +27,24 @@ def power(survey: Survey) -> Section | None:
                 "people it takes. All this depends on how often a model is wrong, which nobody knows yet: four rates "
                 "are shown. Groups with too few subjects to be compared are left out."
             ),
-            *(t for icc in sorted({r.icc for r in survey.reaches}) for t in _power_tables(survey, icc)),
+            *(t for icc in sorted({r.icc for r in survey.reaches}, reverse=True) for t in _power_tables(survey, icc)),
         ),
     )
 
 
 def _power_tables(survey: Survey, icc: float) -> Iterator[Block]:
+    """At one assumed likeness. Where everybody has one picture of a group, it makes no difference."""
+    several = {r.attribute for r in survey.reaches if r.icc > 0}
     rows: dict[str, list[Reach]] = {}
     for reach in survey.reaches:
-        if reach.icc == icc:
+        if reach.icc == icc or reach.attribute not in several:
             rows.setdefault(reach.attribute, []).append(reach)
     rates = list(dict.fromkeys(r.rate for r in survey.reaches))
     points = round_points(survey.reaches[0].points)
-    assumed = _assumed(survey, icc)
+    when = assumed(survey, icc)
     heads = [Column(f"{round_percent(rate)} wrong", number=True) for rate in rates]
     yield Table(
-        caption=f"Smallest gap that is found: worst pair of groups, and best pair beneath{assumed}",
+        caption=f"Smallest gap that is found: worst pair of groups, and best pair beneath{when}",
         columns=(Column("Between the groups of"), Column("Groups", number=True), *heads),
         rows=tuple(
             (
@@ -56,7 +58,7 @@ def _power_tables(survey: Survey, icc: float) -> Iterator[Block]:
     )
     yield Table(
         caption=f"Subjects in each group that find a gap of {points} points, and beneath: that show a gap to be within "
-        f"{points} points where there is none{assumed}",
+        f"{points} points where there is none{when}",
         columns=(Column("Between the groups of"), Column("Smallest group now", number=True), *heads),
         rows=tuple(
             (
@@ -68,14 +70,6 @@ def _power_tables(survey: Survey, icc: float) -> Iterator[Block]:
         ),
         note="For groups of one size, with as many pictures of each person as here.",
     )
-
-
-def _assumed(survey: Survey, icc: float) -> str:
-    if len({r.icc for r in survey.reaches}) == 1:
-        return ""
-    if icc == 0:
-        return ", if a model's mistakes on pictures of one person are no more alike than on those of different people"
-    return f", if a model's mistakes on pictures of one person are alike (intraclass correlation {icc:g})"
 
 
 def _sizes(reach: Reach) -> str:

@@ -16,7 +16,7 @@ from audit.probes._config import NAME, ProbeFile, edges, read_config
 from audit.probes._landmarks import LANDMARKS
 from audit.probes._paths import Inside
 from audit.probes._regions import read_regions
-from audit.probes._roles import Asked, Roles, band_columns, choose, groupings, strata
+from audit.probes._roles import Asked, Roles, band_columns, choose, groupings, one_valued, strata
 from audit.probes._sample import draw
 
 
@@ -68,6 +68,7 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
             f"This is a sample: {len(rows):,} of {len(table):,} images (whole subjects, drawn by {roles.label}, "
             f"seed {options.seed})."
         )
+    notes += one_valued(raw.iloc[rows], roles, asked, usual)
     kept = table.iloc[rows].reset_index(drop=True)
     regions = read_regions(folder, raw.iloc[rows], list(kept["path"]), config.regions, inside, source)
     aligned = next(a for a in (options.aligned, config.aligned, listing.aligned) if a is not None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -134,13 +134,32 @@ def groupings(
     if asked:
         found = [_parse(text, columns, where) for text in asked]
     else:
-        taken = {roles.label, roles.subject, *PATHS, *OTHER_ROLES}
-        others = [c for c in usual or columns if c not in taken and not c.startswith(REGION)]
-        found = [(c,) for c in others if 2 <= raw[c].nunique() <= _FEW]
+        found = [(c,) for c in _others(raw, roles, usual) if 2 <= raw[c].nunique() <= _FEW]
     chosen = tuple(dict.fromkeys([(roles.label,), *found]))
     for group in chosen:
         _check_few(raw, group, where if group != (roles.label,) else "the label column")
     return chosen
+
+
+def one_valued(raw: pd.DataFrame, roles: Roles, asked: tuple[str, ...], usual: tuple[str, ...] = ()) -> Iterator[str]:
+    """A sentence about the columns that are to be grouped by, or would be, and have one value in all these rows."""
+    if len(raw) == 1:
+        return
+    wanted = [name for text in asked for name in _parse(text, list(map(str, raw.columns)), "")]
+    columns = dict.fromkeys([roles.label, *(wanted if asked else _others(raw, roles, usual))])
+    found = {name: values[0] for name in columns if len(values := raw[name].dropna().unique()) == 1}
+    if len(found) == 1:
+        name, value = next(iter(found.items()))
+        yield f"{name} has one value only ({value}), so there is nothing to compare by it."
+    elif found:
+        named = ", ".join(f"{name} ({value})" for name, value in found.items())
+        yield f"These columns have one value only, so there is nothing to compare by them: {named}."
+
+
+def _others(raw: pd.DataFrame, roles: Roles, usual: tuple[str, ...]) -> list[str]:
+    """Columns that may be grouped by without being asked for."""
+    taken = {roles.label, roles.subject, *PATHS, *OTHER_ROLES}
+    return [c for c in usual or map(str, raw.columns) if c not in taken and not c.startswith(REGION)]
 
 
 def strata(raw: pd.DataFrame, asked: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:

@@ -194,6 +194,26 @@ def test_no_sample_is_drawn_from_a_smaller_set(tmp_path) -> None:
     assert (probe.sampled, probe.notes) == (False, ())
 
 
+@pytest.mark.parametrize("groups", [(), ("race",), ("gender*race",)])
+def test_a_column_with_one_value_is_said_to_compare_nothing(tmp_path, groups: tuple[str, ...]) -> None:
+    write_probe(
+        tmp_path, [{"path": f"{k}.png", "gender": "fm"[k % 2], "subject": k, "race": "asian"} for k in range(6)]
+    )
+    probe = read_probe(tmp_path, ProbeOptions(groups=groups))
+
+    assert probe.notes == ("race has one value only (asian), so there is nothing to compare by it.",)
+    assert read_probe(tmp_path, ProbeOptions(groups=("gender",))).notes == ()
+
+
+def test_columns_with_one_value_share_a_sentence(tmp_path) -> None:
+    rows = [{"path": f"{k}.png", "gender": "f", "subject": k, "race": ["asian", ""][k % 2]} for k in range(6)]
+    write_probe(tmp_path, rows)
+
+    assert read_probe(tmp_path).notes == (
+        "These columns have one value only, so there is nothing to compare by them: gender (f), race (asian).",
+    )
+
+
 def test_groupings_are_those_of_the_whole_set_in_a_sample(tmp_path) -> None:
     rows = [{**row, "rare": "yes" if i == 7 else "no"} for i, row in enumerate(rows_with_subjects())]
     write_manifest(tmp_path, rows)

@@ -13,6 +13,7 @@ from audit.result import AuditResult, Disparity, Family
 from audit.statistics import _arrangements
 from reports import _few_images as few_images
 from reports._activations import activations
+from reports._differences import differences
 from reports._document import Block, Finding, Section, Table
 from reports._findings import findings
 from reports._reading import Reading
@@ -147,7 +148,7 @@ def test_a_group_of_fifteen_images_that_stands_out_is_a_caution_without_directio
 
     assert re.match(
         r"With only 15 images, activation at the deepest layer looked at differs by race: the smallest group's is "
-        r"0\.\d\d of the largest group's \(p 0\.\d{4}\)\.",
+        r"0\.\d\d of the largest group's \(ratio Λ; p 0\.\d{4}; by chance above 0\.\d\d\)\. Nothing is judged by it\.",
         finding.sentence,
     )
     assert "not which one it fails" in details
@@ -155,11 +156,42 @@ def test_a_group_of_fifteen_images_that_stands_out_is_a_caution_without_directio
     assert re.search(r"Wrong-gender rate of the two: .*\(5 images\), .*\(5 images\)\.", details)
 
 
-def test_fifteen_images_that_do_not_stand_out_make_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fifteen_images_that_do_not_stand_out_are_said_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_arrangements, "EXACT", 0)  # 2,000 draws are quicker
-    quiet = [results.fifteen(lower=0.0, seed=seed) for seed in range(12)]
+    said = [cautions(results.fifteen(lower=0.0, seed=seed)) for seed in range(12)]
+    quiet = [f for (f,) in said if "does not differ by more than chance can explain, by" in f.sentence]
 
-    assert sum(len(cautions(r)) for r in quiet) <= 4  # two attributes each: one in ten by chance
+    assert len(quiet) >= 8  # two attributes each: one in ten stands out by chance
+    assert all(
+        re.search(r"Λ; p 0\.\d+; by chance above 0\.\d\d\)\. Nothing is judged by it\.$", f.sentence) for f in quiet
+    )
+    assert all(any(d.startswith("What so few images can show: ") for d in f.details) for f in quiet)
+    assert not any("says that the model represents the groups differently" in d for f in quiet for d in f.details)
+
+
+@pytest.mark.parametrize("lower", [0.0, 0.5])
+def test_what_fifteen_images_show_is_told_on_a_terminal(lower: float) -> None:
+    told = reports.headlines(results.fifteen(lower=lower))
+
+    assert sum("with only 15 images, activation at the deepest layer" in line for line in told) == 1
+
+
+def test_what_fifteen_images_cannot_show_is_not_said_of_many() -> None:
+    base = results.fifteen(lower=0.0)
+    many = tuple(
+        dataclasses.replace(m, by_group=tuple(dataclasses.replace(g, n=100) for g in m.by_group))
+        for m in base.measurements
+    )
+
+    assert cautions(dataclasses.replace(base, measurements=many)) == []
+
+
+def test_rows_that_only_describe_claim_no_p_and_leave_nobody_out() -> None:
+    section = differences(Reading(fifteen()))
+    notes = [b.note for b in section.blocks if isinstance(b, Table)]
+
+    assert notes[0].startswith("Descriptive only: fewer than two groups have enough subjects")
+    assert not any("Left out" in note or "share the p" in note for note in notes)
 
 
 def test_nothing_about_fifteen_images_is_clear() -> None:
