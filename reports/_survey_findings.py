@@ -259,8 +259,8 @@ def _ties(survey: Survey) -> Iterator[Finding]:
         )
     if others:
         names = joined([f"{attribute_title(a.first)} with {attribute_title(a.second)}" for a in others[:MOST]])
-        which = "Other columns" if own else "Some columns"
-        yield _tied(survey, others, f"{which} go together: a difference by one may be one by the other: {names}.")
+        which = f"{'Other' if own else 'Some'} columns go together ({names})"
+        yield _tied(survey, others, f"{which}: a difference by one may be one by the other.")
 
 
 def _tied(survey: Survey, found: Sequence[Association], sentence: str) -> Finding:

@@ -176,6 +176,13 @@ def test_pictures_that_the_probe_set_lacks_are_noted_by_name(items: pd.DataFrame
     assert not any("lacks" in note for note in sample.notes)
 
 
+def test_one_strange_picture_is_one(items: pd.DataFrame, probe: Path, tmp_path: Path) -> None:
+    more = pd.concat([items, pd.DataFrame({"path": ["more/0.jpg"], "decision": "male"})])
+    result = audit.run_audit(written(more, tmp_path / "p.csv", "decision"), probe=probe)
+
+    assert "The table names 1 picture that the probe set lacks (more/0.jpg): left aside." in result.notes
+
+
 def test_classes_are_the_decisions_and_the_labels(items: pd.DataFrame, probe: Path, tmp_path: Path) -> None:
     items["decision"] = items["decision"].replace("male", "unsure")
     result = audit.run_audit(written(items, tmp_path / "p.csv", "decision"), probe=probe, accept_chance=True)

@@ -147,3 +147,16 @@ def test_names_that_would_be_markup_do_no_harm() -> None:
 
     assert "<b>" not in page
     assert len(reports.render(analyzed(**table), None, "pdf")) > 1000
+
+
+def test_an_error_of_nought_does_not_read_like_a_finding(found: AuditResult) -> None:
+    error = found["calibration_error"].measurement
+    first, *rest = error.by_group
+    nought = dataclasses.replace(error, by_group=(dataclasses.replace(first, value=0.0, low=0.0, high=0.04), *rest))
+    measured = tuple(nought if m is error else m for m in found.measurements)
+    every = tables(section(dataclasses.replace(found, measurements=measured), "scores"))
+    cells = [row[4] for table in every for row in table.rows if row[4].text == "0\u00a0%"]
+
+    assert [c.sub for c in cells] == ["not told from 0; 0 to 4.0\u00a0%"]
+    assert ["Not told from 0: " in t.note for t in every].count(True) == 1
+    assert not any("Not told from 0: " in t.note for t in tables(section(found, "scores")))

@@ -16,6 +16,8 @@ import reports
 from audit.cli import main
 from audit.errors import FolderOccupied, ProbeError, SettingsError, UsageError
 from audit.survey import LISTED, Survey
+from reports._survey_findings import survey_findings
+from reports._survey_power import power
 from tests.support.data import shared_data
 from tests.support.pictures import noise, write_manifest, write_probe
 
@@ -152,6 +154,31 @@ def test_a_planted_association_is_said_in_plain_words(tmp_path: Path) -> None:
     assert re.search(r"(Women are younger|Men are older) than the others", text(found))
 
 
+def test_pairs_without_the_label_are_a_sentence_of_their_own(tmp_path: Path) -> None:
+    number = np.random.default_rng(0).random(400)
+    rows = people(
+        400,
+        beard=lambda k: "" if k % 10 == 0 else "yes" if number[k] < (0.2 if k % 2 else 0.5) else "no",
+        skin=lambda k: "dark" if number[k] > 0.6 else "light",
+        light=lambda k: "dim" if number[k] > 0.55 else "bright",
+    )
+    found = survey(tmp_path, rows)
+    own, others = (f for f in survey_findings(found) if f.topic == "Columns that hang together")
+    first = found.associations[0].tie
+    stated = [row["beard"] for row in rows if row["beard"] and row["gender"] == first.first]
+    sizes = [float(v) for line in others.details for v in re.findall(r"V (\d\.\d+)", line)]
+
+    assert own.sentence == "The label gender goes together with beard: a difference by one may be one by the other."
+    assert others.sentence == (
+        "Other columns go together (skin with light, beard with light and beard with skin): a difference by one may be "
+        "one by the other."
+    )
+    assert re.match("Of the (wo)?men whose beard is stated, ", own.details[0])
+    assert first.share == pytest.approx(stated.count(first.second) / len(stated))
+    assert (len(own.details), len(sizes)) == (1, 3)
+    assert sizes == sorted(sizes, reverse=True)
+
+
 def test_columns_that_have_nothing_to_do_with_each_other_are_not_said_to_hang_together(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     skins, hairs = rng.integers(0, 3, 200), rng.integers(0, 2, 200)
@@ -200,6 +227,20 @@ def test_several_pictures_a_person_are_shown_with_two_assumptions(tmp_path: Path
 
     assert [r.icc for r in found] == [0.0, 0.3]
     assert found[0].worst_gap < found[1].worst_gap
+
+
+def test_the_page_the_card_and_the_terminal_begin_with_the_same_assumption(tmp_path: Path) -> None:
+    rows = [{**row, "path": f"{n}-{row['path']}", "pose": f"pose{n}"} for n in range(3) for row in people(60)]
+    found = survey(tmp_path, rows)
+    careful = {r.attribute: f"{100 * r.worst_gap:.1f} points" for r in found.reaches if r.rate == 0.1}
+    first = power(found).blocks[1]
+    (card,) = [f for f in survey_findings(found) if f.topic == "What this set can find"]
+
+    assert "(intraclass correlation 0.3)" in first.caption
+    assert "(intraclass correlation 0.3)" in card.details[0]
+    assert {row[0].text: row[4].text for row in first.rows} == careful
+    assert set(careful) == {"gender", "pose"}  # of each pose everybody has one picture: no assumption is needed there
+    assert all(f"{name}: {gap}" in card.details[0] for name, gap in careful.items())
 
 
 def test_one_group_only(tmp_path: Path) -> None:
@@ -283,6 +324,13 @@ def test_the_command_writes_a_page_and_a_file_for_their_owner_only(tmp_path: Pat
     assert "<img" not in page
     assert "data:image" not in page.replace("img-src data:", "")
     assert "What to know about this probe set" in page
+
+
+def test_the_command_says_where_page_and_file_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["probe", str(write_probe(tmp_path / "set", people())), "--out", str(tmp_path / "out")])
+    err = capsys.readouterr().err.splitlines()
+
+    assert err == [f"{name}: {tmp_path / 'out' / name}" for name in ("probe.html", "probe.json")]
 
 
 def test_json_goes_to_standard_output_in_place_of_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
