@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from audit.errors import ModelError, SettingsError
+from audit.errors import ModelError, SettingsError, nearest
 from audit.probes import ProbeSet
 from audit.runtimes import Answers
 from audit.settings import ModelSettings, RunSettings, classes_or_assumed
 
 _NAMED = 3  # pictures named in a note
+_MOST_TYPED = 12  # classes written out in a message
 
 
 def classes_of(answers: Answers, stated: Sequence[str], labels: Sequence[str], model: Path) -> tuple[str, ...]:
@@ -30,6 +32,47 @@ def classes_of(answers: Answers, stated: Sequence[str], labels: Sequence[str], m
             hint="Name all classes with --classes",
         )
     return classes
+
+
+def words_without_label(answers: Answers, stated: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
+    """A sentence about decisions that are taken for classes of their own, since no label is spelled like them.
+
+    Raises ModelError where one is most likely a label, spelled otherwise: every such answer would count as wrong.
+    """
+    if stated or not labels:
+        return ()
+    own = {} if answers.complete else {word: count for word, count in answers.said.items() if word not in labels}
+    folded = {label.casefold() for label in labels}
+    columns = [name for name in answers.scored if name not in labels and name.casefold() in folded]
+    for word in [*own, *columns]:
+        hint = _misspelled(word, labels)
+        if hint is not None:
+            known = list(dict.fromkeys([*labels, *answers.classes]))
+            named = f"--classes {','.join(known)}" if len(known) <= _MOST_TYPED else "so with --classes"
+            raise ModelError(
+                f"the table's {'decision' if word in own else 'column'} is no label of the probe set, but close to one",
+                value=word,
+                allowed=labels,
+                where=answers.place(word),
+                hint=f"{hint} Say {named} if it is a class of its own",
+            )
+    return tuple(_strange(own))
+
+
+def _strange(decisions: Mapping[str, int]) -> Iterator[str]:
+    listed = [f"{word} ({count:,})" for word, count in decisions.items()]
+    more = f", … ({len(listed):,} in all)" if len(listed) > _MOST_TYPED else ""
+    if listed:
+        yield (
+            f"Decisions that are no label of the probe set, and how often they occur: {', '.join(listed[:_MOST_TYPED])}"
+            f"{more}. They are taken for classes that the probe set lacks; if they are none, every figure is wrong."
+        )
+
+
+def _misspelled(word: str, labels: Sequence[str]) -> str | None:
+    """The labels that the word may stand for. Another number is another class (20-29 and 30-39), not a misspelling."""
+    digits = re.sub(r"\D", "", word)
+    return nearest(word.strip(), [label for label in labels if re.sub(r"\D", "", label) == digits])
 
 
 def check_settings(answers: Answers, said: ModelSettings, asked: RunSettings) -> None:

@@ -9,7 +9,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from audit._answers import coverage
+from audit._answers import coverage, words_without_label
 from audit._trials import Trial, as_toml, trials
 from audit.cams import CAMS, CamChoice, can_work, choose
 from audit.errors import SettingsError, nearest, printable
@@ -138,7 +138,10 @@ def _inspect(model: Model, settings: RunSettings, probe: Path | None) -> Inspect
         if spec is not None:
             tried = trials(model, description, said, spec, read_probe(probe, options), settings.seed)
         elif description.answers is not None:
-            notes = coverage(description.answers, read_probe(probe, options), model.path)
+            pictures, answers = read_probe(probe, options), description.answers
+            labels = sorted({label for label in pictures.table["label"] if label is not None})
+            notes = words_without_label(answers, said.classes, labels)
+            notes += coverage(answers, pictures, model.path)
     return Inspection(
         path=model.path,
         format=model.format,

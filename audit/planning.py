@@ -7,7 +7,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
 
-from audit._answers import check_settings, classes_of, coverage
+from audit._answers import check_settings, classes_of, coverage, words_without_label
 from audit.cams import CamChoice, choose
 from audit.engines import Plan
 from audit.errors import SettingsError, UsageError, nearest
@@ -68,8 +68,9 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
         classes, guessed = classes_or_assumed(said.classes, labels, task.columns(output.shape))
     else:
         check_settings(answers, said, settings)
+        covered = words_without_label(answers, said.classes, labels)
         classes, guessed = classes_of(answers, said.classes, labels, model.path), None
-        covered = coverage(answers, probe, model.path)
+        covered += coverage(answers, probe, model.path)
     _check_threshold(said.threshold, classes)
     unscored = answers.scores_missing(classes) if answers is not None else None
     layers = _layers(settings.layers, description)
@@ -86,6 +87,7 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
             cam=chosen.method.name if chosen else None,
             cam_missing=cam.reason if isinstance(cam, Skipped) else None,
             scores_missing=unscored,
+            asked_elsewhere=answers is not None,
         )
     )
     model.prepare(

@@ -39,6 +39,7 @@ class Context:
     cam: str | None  # the chosen method's name
     cam_missing: str | None  # why there is none
     scores_missing: str | None = None  # why the model gives no probabilities; None: it does
+    asked_elsewhere: bool = False  # the model's answers stand in a table, which can lack some
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ def rates(context: Context) -> Iterator[Measure | Skipped]:
 
 
 def _always(context: Context) -> Iterator[Measure]:
+    absent = ", or the table of predictions has none for the picture" if context.asked_elsewhere else ""
     yield Measure(
         name="failure_rate",
         title="Failure rate",
@@ -41,7 +42,7 @@ def _always(context: Context) -> Iterator[Measure]:
         unit="proportion",
         better="lower",
         definition="Of all readable pictures, the share for which the model gave no usable answer: its output was not "
-        "a finite number, or it was not sure enough to answer. Pictures without a stated label count too.",
+        f"a finite number, or it was not sure enough to answer{absent}. Pictures without a stated label count too.",
         formula="number of pictures without an answer / number of readable pictures",
         source=f"our operational definition, {_SHEN}",
         compute=_failed,

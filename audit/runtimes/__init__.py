@@ -73,6 +73,8 @@ class Answers:
     scored: tuple[str, ...]  # classes that it gives probabilities of
     decided: bool  # it decided itself, and no threshold has a say in it
     paths: Collection[str]  # of the pictures that it was asked about, relative to the probe folder
+    said: Mapping[str, int] = dataclasses.field(default_factory=dict)  # how often each decision occurs, as first met
+    place: Callable[[str], str] = str  # where a word stands first, for a message
 
     def scores_missing(self, classes: Collection[str]) -> str | None:
         """Why there are no probabilities of these classes; None: there are."""

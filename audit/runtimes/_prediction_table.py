@@ -28,6 +28,7 @@ SCORE = "score."
 _MOST_COLUMNS = 10_000
 _MOST_CLASSES = 1_000
 _LONGEST_HEADER = 1 << 20  # characters
+_OVERSHOOT = 0.01  # that rounding makes of 0 and 1; beyond it a number is no probability
 _HINT = "A table of predictions has a column path, and decision or one probability a class, called score.CLASS"
 
 
@@ -53,10 +54,34 @@ class Predictions:
 
     def probabilities(self, classes: Sequence[str]) -> NDArray[np.float64]:
         """The probabilities of these classes [N, K], NaN where a cell is empty. Raises ModelError with line and
-        column."""
+        column: no number, or none from 0 to 1."""
         columns = [self.scores[name] for name in classes]
         table = self._read(columns)
-        return np.column_stack([_numbers(table[column], column, self.path) for column in columns])
+        found = np.column_stack([_numbers(table[column], column, self.path) for column in columns])
+        beyond = np.isfinite(found) & (np.abs(found - 0.5) > 0.5 + _OVERSHOOT)
+        if beyond.any():
+            row, at = np.argwhere(beyond)[0]
+            raise ModelError(
+                f"the column {columns[at]} holds a number that is no probability",
+                value=f"{found[row, at]:g}",
+                allowed="numbers from 0 to 1",
+                where=place(self.path, int(row)),
+                hint="Divide percentages by 100, and write what a softmax or sigmoid makes of logits",
+            )
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """How often each decision occurs, in the order in which they occur first."""
+        if self.codes is None:
+            return {}
+        codes, first, counts = np.unique(self.codes, return_index=True, return_counts=True)
+        return {self.words[codes[k]]: int(counts[k]) for k in np.argsort(first) if codes[k] >= 0}
+
+    def place(self, word: str) -> str:
+        """Where a class stands first: its column of probabilities, or the row of a decision."""
+        if self.codes is None or word not in self.words:
+            return f"{self.path}, column {self.scores.get(word, word)}"
+        return f"{place(self.path, int(np.argmax(self.codes == self.words.index(word))))}, column {DECISION}"
 
     def filled(self) -> tuple[str, ...]:
         """The classes that have any probability; of columns that do not say so by their names, all."""

@@ -7,7 +7,7 @@ probabilities say how sure they were. Nothing inside the model can be seen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from audit.errors import ModelError, nearest
 from audit.runtimes import RUNTIMES, Answers, Capture, Description, Model, Request, TensorSpec
-from audit.runtimes._prediction_table import DECISION, place, read_predictions
+from audit.runtimes._prediction_table import read_predictions
 
 CLOSED = "a table of predictions holds no activations: what happens inside the model can be seen in a model file only"
 NOT_ASKED = "no prediction in the table"
 NO_ANSWER = "the table gives no answer"
 
 _OUTPUT = "predictions"
+_ROUNDING = 0.01 + 1e-9  # of the sum of all probabilities
 
 
 class PredictionTable:
@@ -55,6 +56,8 @@ class PredictionTable:
             scored=table.filled() if decided else tuple(table.scores),
             decided=decided,
             paths=table.rows,
+            said=table.counts(),
+            place=table.place,
         )
         self.outputs: tuple[TensorSpec, ...] = (
             TensorSpec(name=_OUTPUT, shape=(None, len(self._answers.classes)), dtype="float64"),
@@ -89,19 +92,20 @@ class PredictionTable:
             )
         nothing = np.full((len(self._table.rows), len(classes)), np.nan)
         self._scores = self._table.probabilities(classes) if missing is None else nothing
+        self.notes = tuple(_not_adding_up(self._scores))
 
     def _decisions(self, classes: tuple[str, ...]) -> NDArray[np.int64] | None:
         table = self._table
         if table.codes is None:
             return None
         number = {name: code for code, name in enumerate(classes)}
-        for code, word in enumerate(table.words):
+        for word in table.words:
             if word not in number:
                 raise ModelError(
                     "the table holds a decision that is none of the classes",
                     value=word,
                     allowed=classes,
-                    where=f"{place(self.path, int(np.argmax(table.codes == code)))}, column {DECISION}",
+                    where=table.place(word),
                     hint=nearest(word, classes) or "Name all classes with --classes",
                 )
         return np.array([*(number[word] for word in table.words), -1], dtype=np.int64)[table.codes]
@@ -119,6 +123,17 @@ class PredictionTable:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _not_adding_up(probabilities: NDArray[np.float64]) -> Iterator[str]:
+    """A sentence where rows of [N, K] have all their probabilities and these are far from adding up to 1."""
+    complete = probabilities[np.isfinite(probabilities).all(axis=1)]
+    strange = int((np.abs(complete.sum(axis=1) - 1) > _ROUNDING).sum())
+    if strange:
+        yield (
+            f"In {strange:,} of {len(probabilities):,} rows of the table the probabilities of all classes do not add "
+            "up to 1. They are taken as they stand, as of a model with one sigmoid a class."
+        )
 
 
 class Tables:

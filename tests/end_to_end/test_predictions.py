@@ -43,8 +43,10 @@ def written(items: pd.DataFrame, path: Path, *columns: str, **renamed: str) -> P
 
 def figures(result: audit.AuditResult, *families: str) -> dict[str, Any]:
     """Everything that the record says of these families' measures, one entry a figure: rates, intervals, p, all but
-    what is adjusted over the whole record, which has more measures where there is a model."""
-    found = dict(_flat([m for m in result.to_json()["measurements"] if m["family"] in families], ""))
+    what is adjusted over the whole record, which has more measures where there is a model, and the failure rate's
+    definition, since a table alone can lack a picture."""
+    measurements = [m for m in result.to_json()["measurements"] if m["family"] in families]
+    found = dict(_flat([m | ({"definition": ""} if m["measure"] == "failure_rate" else {}) for m in measurements], ""))
     assert found
     return {name: value for name, value in found.items() if not name.endswith("/p_adjusted")}
 
@@ -184,10 +186,24 @@ def test_one_strange_picture_is_one(items: pd.DataFrame, probe: Path, tmp_path: 
 
 
 def test_classes_are_the_decisions_and_the_labels(items: pd.DataFrame, probe: Path, tmp_path: Path) -> None:
+    count = (items["decision"] == "male").sum()
     items["decision"] = items["decision"].replace("male", "unsure")
     result = audit.run_audit(written(items, tmp_path / "p.csv", "decision"), probe=probe, accept_chance=True)
 
     assert result.model["classes"] == ["female", "male", "unsure"]
+    assert any(f"no label of the probe set, and how often they occur: unsure ({count})." in n for n in result.notes[:2])
+
+
+def test_probabilities_that_do_not_add_up_are_noted_with_their_number(
+    items: pd.DataFrame, probe: Path, tmp_path: Path
+) -> None:
+    items.loc[:6, "score.female"] = 0.9
+    items.loc[:6, "score.male"] = [0.1, 0.105, 0.11, 0.12, 0.05, 0.9, float("nan")]
+    result = audit.run_audit(written(items, tmp_path / "p.csv", "score.female", "score.male"), probe=probe)
+    sigmoids = [note for note in result.notes if "add up to 1" in note]
+
+    assert len(sigmoids) == 1
+    assert "In 3 of 96 rows" in sigmoids[0]
 
 
 def test_threshold_and_abstention_work_on_probabilities(items: pd.DataFrame, probe: Path, tmp_path: Path) -> None:
@@ -262,6 +278,37 @@ def test_inspect_says_what_a_table_holds(typed: Typed, items: pd.DataFrame, prob
     assert "no activations" in said
 
 
+def test_inspect_knows_the_labels_too(typed: Typed, items: pd.DataFrame, probe: Path, tmp_path: Path) -> None:
+    other = written(items.replace({"decision": {"male": "unsure"}}), tmp_path / "other.csv", "decision")
+    wrong = written(items.replace({"decision": {"male": "Male"}}), tmp_path / "wrong.csv", "decision")
+
+    assert "how often they occur: unsure (" in " ".join(typed("inspect", other, "--probe", probe)[1].split())
+    status, said = typed("inspect", wrong, "--probe", probe)
+    assert (status, "close to one, got 'Male'" in said) == (4, True)
+    assert typed("inspect", wrong, "--probe", probe, "--classes", "female,male,Male")[0] == 0
+
+
+def test_a_word_close_to_a_label_can_be_a_class_of_its_own(items: pd.DataFrame, probe: Path, tmp_path: Path) -> None:
+    items.loc[:9, "decision"] = "femail"
+    path = written(items, tmp_path / "p.csv", "decision")
+    result = audit.run_audit(path, probe=probe, classes=["female", "male", "femail"])
+
+    assert result.model["classes"] == ["female", "male", "femail"]
+    assert not any("femail" in note for note in result.notes)
+
+
+def test_a_missing_picture_is_part_of_what_failing_means(run: Path, probe: Path) -> None:
+    table, model = (
+        result.find("failure_rate")
+        for result in (audit.run_audit(run / "records.parquet", probe=probe), audit.read_run(run))
+    )
+
+    assert table is not None
+    assert model is not None
+    assert "or the table of predictions has none for the picture" in table.definition
+    assert "table" not in model.definition
+
+
 # what can be wrong
 
 
@@ -284,7 +331,35 @@ def test_a_table_of_other_pictures_shows_both_first_names(typed: Typed, probe: P
 ONE = "images/p0001-1.jpg"
 REFUSED = {
     "a label that it can't say": (4, f"path,f,male\n{ONE},0,1\n", (), "a label that the model can't say, got 'female'"),
-    "percentages": (4, f"path,female,male\n{ONE},87.5,12.5\n", (), "got '87.5'"),
+    "percentages": (
+        4,
+        f"path,female,male\n{ONE},87.5,12.5\n",
+        (),
+        "p.csv, line 2: the column female holds a number that is no probability, got '87.5'. Allowed: numbers from 0",
+    ),
+    "a misspelled decision": (
+        4,
+        f"path,decision\n{ONE},male\nx.jpg,femail\ny.jpg,femail\n",
+        (),
+        (
+            "p.csv, line 3, column decision: the table's decision is no label of the probe set, but close to one, got "
+            "'femail'. Allowed: female, male. Did you mean female or male? Say --classes female,male,femail if it is a "
+            "class of its own."
+        ),
+    ),
+    "a decision in other case": (
+        4,
+        f"path,decision\n{ONE},Male\n",
+        (),
+        "line 2, column decision: the table's decision",
+    ),
+    "a column in other case": (
+        4,
+        f"path,score.female,score.male,score.Male\n{ONE},0,1,0\n",
+        (),
+        "p.csv, column score.Male: the table's column is no label of the probe set, but close to one, got 'Male'",
+    ),
+    "only columns in other case": (4, f"path,Female,Male\n{ONE},0,1\n", (), "column Female: the table's column"),
     "a preprocessing": (2, f"path,decision\n{ONE},male\n", ("--preprocess", "unit"), "is fed no pictures"),
     "layers": (2, f"path,decision\n{ONE},male\n", ("--layers", "relu"), "holds no activations"),
     "an output": (2, f"path,decision\n{ONE},male\n", ("--output", "logits"), "no such output"),

@@ -230,3 +230,18 @@ def test_a_row_of_parquet_is_named_by_its_number(tmp_path: Path) -> None:
 
     with pytest.raises(ModelError, match=r"t\.parquet, row 2: the column a .*got 'x'"):
         asked(tmp_path / "t.parquet", "a.png")
+
+
+@pytest.mark.parametrize(("cell", "shown"), [("-0.02", "-0.02"), ("1.02", "1.02"), ("87.5", "87.5")])
+def test_a_number_that_is_no_probability_is_named_with_line_and_column(tmp_path: Path, cell: str, shown: str) -> None:
+    path = table(tmp_path, f"path,decision,score.f,score.m\na.png,f,1.01,-0.01\n\nb.png,f,inf,{cell}\n")
+
+    with pytest.raises(ModelError, match=rf"line 4: the column score\.m holds .* got '{shown}'\. Allowed: .* 0 to 1"):
+        asked(path, "a.png", classes=("f", "m"))
+
+
+def test_decisions_are_counted_in_the_order_of_the_rows(tmp_path: Path) -> None:
+    found = answers(open_model(table(tmp_path, "path,decision\na,z\nb,\nc,a\nd,z\n")))
+
+    assert list(found.said.items()) == [("z", 2), ("a", 1)]
+    assert found.place("a").endswith("predictions.csv, line 4, column decision")
