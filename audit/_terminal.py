@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -108,9 +108,29 @@ def summary(result: AuditResult, verdict: Verdict | None, headlines: Sequence[st
         say(f"- {sentence}", indent="  ")
     if not chance and len(headlines) > _HEADLINES:
         say(f"- and {len(headlines) - _HEADLINES} more, in the report")
+    for line in _not_compared(result):
+        say(line, fg="yellow")
     if verdict is not None and (verdict.rules or verdict.reason):
         say_verdict(verdict)
     say_paths(paths)
+
+
+def _not_compared(result: AuditResult) -> Iterator[str]:
+    """Strata that were asked for and can't be had; an attribute within itself in one line."""
+    from audit.result import PICTURE_QUALITY
+    from audit.strata import MEASURE
+
+    itself: dict[str, list[str]] = {}
+    for skipped in result.skipped:
+        by, attribute = skipped.parameters.get("within", ""), skipped.attribute or ""
+        if skipped.measure != MEASURE or by == PICTURE_QUALITY:
+            continue
+        if set(by.split("*")) & set(attribute.split("*")):
+            itself.setdefault(by, []).append(attribute)
+        else:
+            yield f"Not compared by {attribute} within {by}: {skipped.reason}."
+    for by, attributes in itself.items():
+        yield f"Not compared by {', '.join(attributes)} within {by}: what they share is the same for all in a stratum."
 
 
 def say_verdict(verdict: Verdict) -> None:

@@ -187,7 +187,7 @@ def report(run_folder: Path, json_to: str | None, quiet: bool, verbose: int, **f
     if json_to:
         click.echo((run_folder / "audit.json").read_text(encoding="utf-8"), nl=False)
     if not quiet:
-        _say_summary(result, verdict, paths)
+        _say_summary(result, verdict, paths, within=flags["within"])
     return ExitStatus.OK
 
 
@@ -320,10 +320,16 @@ def _write_reports(
     return reports.write(result, verdict, folder, [*(name for name in wanted if name != "json"), "csv"])
 
 
-def _say_summary(result: AuditResult, verdict: Verdict | None, paths: Sequence[Path]) -> None:
+def _say_summary(
+    result: AuditResult, verdict: Verdict | None, paths: Sequence[Path], *, within: Sequence[str] = ()
+) -> None:
+    """What was just asked for comes first."""
     import reports
+    from audit.within import by_name
 
-    _terminal.summary(result, verdict, reports.headlines(result), paths)
+    first = reports.within_strata(result, [by_name(text) for text in within])
+    rest = [sentence for sentence in reports.headlines(result) if sentence not in first]
+    _terminal.summary(result, verdict, [*first, *rest], paths)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_GROUPS = 100  # compared with one another: the studentized-range table ends there
+MOST_STRATA = 27  # to compare groups within: as many as three thirds of three picture qualities
 MAX_VALUES = 1_000  # of one attribute: beyond that it is an identifier or a bare number, not a group
 
 # "0-14", "60+", "<18", "≥ 60", "-5": a number at the start, and whether what comes before it means "below".
+_NUMBER = re.compile(r"\s*-?\d+(?:\.\d+)?\s*")
 _NUMBERED = re.compile(r"\s*([<≤>≥]?)=?\s*(-?\d+(?:\.\d+)?)")
 
 
@@ -47,6 +49,27 @@ def make_groupings(table: pd.DataFrame, groupings: tuple[tuple[str, ...], ...]) 
     used = dict.fromkeys(name for names in groupings for name in names)
     columns = {name: _values(table, name) for name in used}
     return tuple(_grouping(names, columns) for names in groupings)
+
+
+def check_strata(table: pd.DataFrame) -> None:
+    """Whether the values of some attributes, a column each by name, make few enough strata to compare groups within.
+
+    Raises:
+        UsageError: they make more than 27.
+    """
+    strata = table.dropna().drop_duplicates()
+    if len(strata) <= MOST_STRATA:
+        return
+    widest = max(strata, key=lambda name: strata[name].nunique())
+    number = all(_NUMBER.fullmatch(str(value)) for value in strata[widest])
+    raise UsageError(
+        f"{'*'.join(map(str, strata))} makes {len(strata):,} strata",
+        allowed=f"at most {MOST_STRATA}",
+        where="--within",
+        hint=f"Cut the number into bands in the run: --band {widest}=0,18,30,45,60"
+        if number
+        else "Take an attribute with fewer values",
+    )
 
 
 def subject_codes(table: pd.DataFrame) -> NDArray[np.int64]:

@@ -31,7 +31,6 @@ QUALITIES: Mapping[str, tuple[str, str, str]] = {  # what is held fixed, and wha
     "pixels": ("smallest third", "middle third", "largest third"),
 }
 
-MOST_STRATA = 27  # three thirds of three qualities
 MOST_CELLS = 400  # group x stratum: how every two of them hang together is kept in memory
 MOST_GROUPS_BY_QUALITY = 12
 _TOGETHER = 32  # measures a block
@@ -96,7 +95,7 @@ def with_strata(
         measurements: of measures, each with a column of values.
         values: some columns by name, [N, M]; NaN where an item does not count.
         groupings: whose groups are compared.
-        strata: among whom; `quality_strata`, or a grouping.
+        strata: among whom; `quality_strata`, or a grouping that `audit.groups.check_strata` lets pass.
         subjects: [N], whose each item is.
         options: confidence level and evidence asked for.
     """
@@ -134,9 +133,6 @@ def _reason(grouping: Grouping, by: Grouping) -> str | None:
         f"{name} and {by.name} have {' and '.join(shared)} in common, which is the same for all in a stratum": shared,
         f"fewer than two groups of {name} are stated, so there is nothing to compare": groups < 2,
         f"{name} has {groups} groups; at most {most} can be compared within {by.name}": groups > most,
-        f"{by.name} makes {strata} strata; at most {MOST_STRATA} can be used: cut a number into bands with --band": (
-            strata > MOST_STRATA
-        ),
         f"{groups} groups of {name} in {strata} strata of {by.name} make {groups * strata} cells; at most {MOST_CELLS} "
         "can be compared": groups * strata > MOST_CELLS,
     }

@@ -103,6 +103,15 @@ def headlines(result: AuditResult) -> tuple[str, ...]:
     )
 
 
+def within_strata(result: AuditResult, strata: Iterable[str]) -> tuple[str, ...]:
+    """What becomes of the differences in wrong answers within these strata (`race`, `gender*race`), in the report's own
+    words."""
+    from reports._comparable import in_words
+    from reports._reading import Reading
+
+    return in_words(Reading(result), set(strata))
+
+
 def write_survey(survey: Survey, folder: str | Path) -> tuple[Path, ...]:
     """Write `probe.html`, the page of a survey (`audit.survey_probe`), into `folder`; says which files were written.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from audit.result import PICTURE_QUALITY, Attributes, Disparity, Measurement, Stratum, Within
 from reports import _numbers as numbers
@@ -41,10 +41,8 @@ def comparable(reading: Reading) -> Section | None:
         return None
     errors = next((m for m in every if m is reading.errors), every[0])
     blocks: list[Block] = [Text(_INTRO)]
-    changed = sorted(errors.within, key=lambda w: change(errors.disparity(w.attribute), w) == STAYS)
-    sentences = [s for w in changed if (s := sentence(reading, errors, w))]
-    quiet = _quiet(errors)
-    blocks += [Bullets((*sentences, *quiet))] if sentences or quiet else []
+    sentences = _sentences(reading, errors, errors.within)
+    blocks += [Bullets(sentences)] if sentences else []
     blocks += [_table(reading, rows), Text(_WHAT_IT_IS.format(fewest=reading.fewest), role="small")]
     blocks += strata_explained(reading, rows)
     tables = [_strata(reading, m, w) for m, w in rows if w.strata and m.family == "rates"]
@@ -55,6 +53,19 @@ def comparable(reading: Reading) -> Section | None:
         blocks=tuple(blocks),
         sections=(inner,) if inner else (),
     )
+
+
+def in_words(reading: Reading, strata: Collection[str]) -> tuple[str, ...]:
+    """What becomes of the differences in wrong answers within these strata."""
+    errors = reading.errors
+    return _sentences(reading, errors, [w for w in errors.within if w.by in strata]) if errors is not None else ()
+
+
+def _sentences(reading: Reading, measurement: Measurement, rows: Sequence[Within]) -> tuple[str, ...]:
+    """What changes, what stays, then in one line what never was clear."""
+    ordered = sorted(rows, key=lambda w: change(measurement.disparity(w.attribute), w) == STAYS)
+    found = (sentence(reading, measurement, w) for w in ordered)
+    return (*(s for s in found if s), *_quiet(measurement, rows))
 
 
 _INTRO = (
@@ -134,9 +145,9 @@ def _test(row: Within) -> Iterator[str]:
         yield f"p {numbers.p(row.p_value)}{adjusted}. {_share(row)}"
 
 
-def _quiet(measurement: Measurement) -> list[str]:
+def _quiet(measurement: Measurement, rows: Sequence[Within]) -> list[str]:
     """One line for what was not clear and still is not."""
-    quiet = [w for w in measurement.within if change(measurement.disparity(w.attribute), w) == QUIET]
+    quiet = [w for w in rows if change(measurement.disparity(w.attribute), w) == QUIET]
     if not quiet:
         return []
     names = joined([f"{attribute_title(w.attribute)} ({_short(w)})" for w in quiet])

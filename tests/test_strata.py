@@ -9,7 +9,7 @@ import pytest
 
 from audit.groups import make_groupings
 from audit.result import AuditResult
-from audit.strata import MOST_STRATA, quality_strata
+from audit.strata import quality_strata
 from tests.support import audits
 from tests.support.figures import a_table
 from tests.support.strata import compared, within
@@ -122,11 +122,10 @@ def test_nothing_comparable_is_skipped_with_the_reason() -> None:
     ("skin", "light", "reason"),
     [
         (lambda i: str(i % 30), lambda i: str(i % 20), "make 600 cells"),
-        (lambda i: "ab"[i % 2], lambda i: str(i % 28), f"at most {MOST_STRATA}"),
         (lambda i: str(i % 101), lambda i: "xy"[i % 2], "101 groups"),
         (lambda i: "a", lambda i: "xy"[i % 2], "fewer than two groups"),
     ],
-    ids=["cells", "strata", "groups", "one group"],
+    ids=["cells", "groups", "one group"],
 )
 def test_too_many_or_too_few_are_skipped_with_the_reason(skin, light, reason) -> None:
     rng = np.random.default_rng(0)

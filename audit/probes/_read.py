@@ -59,7 +59,7 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
     asked = options.groups or config.groups
     usual = (*listing.groups, *bands) if listing.groups else ()
     groups = groupings(raw, roles, asked, "--group" if options.groups else f"{folder / NAME}: probe.groups", usual)
-    within = strata(raw, options.within)
+    within = strata(raw, roles, options.within)
     table = _table(raw, roles, paths, (*groups, *within))
     notes = [*listing.notes, *_notes(roles, len(table), present)]
     rows = _sampled(table, options)

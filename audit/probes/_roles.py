@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from audit.errors import ProbeError, UsageError, nearest
+from audit.groups import check_strata
 
 PATHS = ("path", "file", "image", "filename")
 LABELS = ("gender", "label")
@@ -162,11 +163,13 @@ def _others(raw: pd.DataFrame, roles: Roles, usual: tuple[str, ...]) -> list[str
     return [c for c in usual or map(str, raw.columns) if c not in taken and not c.startswith(REGION)]
 
 
-def strata(raw: pd.DataFrame, asked: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """Tuples of attribute names to compare groups within, `a*b` an intersection."""
-    found = tuple(dict.fromkeys(_parse(text, [str(column) for column in raw.columns], "--within") for text in asked))
+def strata(raw: pd.DataFrame, roles: Roles, asked: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Tuples of attribute names to compare groups within, `a*b` an intersection; what says whose or which picture it is
+    makes no strata."""
+    columns = [c for c in map(str, raw.columns) if c not in (roles.path, roles.subject) and not c.startswith(REGION)]
+    found = tuple(dict.fromkeys(_parse(text, columns, "--within") for text in asked))
     for group in found:
-        _check_few(raw, group, "--within")
+        check_strata(raw[list(group)])
     return found
 
 

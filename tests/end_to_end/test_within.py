@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 import audit
 from audit.errors import UsageError
-from audit.probes._roles import strata
+from audit.probes._roles import Roles, strata
 from audit.result import PICTURE_QUALITY as QUALITY
 from tests.support.audits import measured, result
 
@@ -93,18 +94,80 @@ def test_an_attribute_that_is_not_there_is_named_with_the_nearest(
     assert "Did you mean skin?" in said
 
 
-def test_an_attribute_with_many_values_is_skipped_with_the_reason(model: Path, probe: Path) -> None:
-    found = audit.run_audit(model, probe=probe, groups=["gender"], within=["path"], min_subjects=4)
-    (skipped,) = [s for s in found.skipped if s.parameters == {"within": "path"}]
+def test_which_picture_or_whose_it_is_makes_no_strata(model: Path, probe: Path, typed: Typed) -> None:
+    for name in ("path", "subject", "nonsense"):
+        status, said = typed(model, "--probe", probe, "--within", name)
+        allowed = said.partition("Allowed: ")[2] or said
 
-    assert "path makes 96 strata; at most 27 can be used" in skipped.reason
+        assert status == 2
+        assert "skin" in allowed
+        assert not {"path", "subject"} & set(allowed.replace(",", " ").replace(".", " ").split())
 
 
-def test_an_attribute_with_thousands_of_values_is_refused_before_the_run() -> None:
-    raw = pd.DataFrame({"person": [str(k) for k in range(5000)]})
+def test_too_many_strata_are_refused_before_the_run_and_by_a_report(
+    model: Path, probe: Path, run: Path, tmp_path: Path, typed: Typed
+) -> None:
+    faces = tmp_path / "aged"
+    shutil.copytree(probe, faces)
+    table = pd.read_csv(faces / "manifest.csv").assign(years=lambda t: range(len(t)))
+    table.to_csv(faces / "manifest.csv", index=False)
+    status, said = typed(model, "--probe", faces, "--within", "years", "--out", tmp_path / "out")
 
-    with pytest.raises(UsageError, match="--within: person makes 5,000 groups"):
-        strata(raw, ("person",))
+    assert status == 2
+    assert not (tmp_path / "out").exists()
+    assert f"--within: years makes {len(table)} strata" in said
+    assert "at most 27" in said
+    assert "--band years=0,18,30,45,60" in said
+
+    again = tmp_path / "again"
+    shutil.copytree(run, again)
+    items = pd.read_parquet(again / "records.parquet")
+    items.assign(**{"attribute.years": [str(k) for k in range(len(items))]}).to_parquet(again / "records.parquet")
+    with pytest.raises(UsageError, match=f"years makes {len(items)} strata"):
+        audit.with_within(audit.read_run(again), ["years"])
+
+
+def test_words_that_make_too_many_strata_are_no_numbers_to_cut() -> None:
+    raw = pd.DataFrame({"town": [f"t{k}" for k in range(28)], "skin": ["a", "b"] * 14})
+    roles = Roles(path="path", label="gender", subject=None)
+
+    with pytest.raises(UsageError, match=r"town\*skin makes 28 strata.*fewer values"):
+        strata(raw, roles, ("town*skin",))
+    assert strata(raw[:27], roles, ("town",)) == (("town",),)
+
+
+def test_a_report_with_strata_says_that_they_came_later_and_what_they_show(run: Path, typed: Typed) -> None:
+    before = next(f for f in audit.read_run(run).families if f.name == "headline" and f.by is None)
+    added = audit.with_within(audit.read_run(run), ["skin"])
+    after = next(f for f in added.families if f.name == "headline" and f.by is None)
+    status, said = typed("report", run, "--within", "skin", "--formats", "md")
+    plain = " ".join(said.split())
+    note = "Added after the run: comparisons within strata of skin. The record (audit.json) is unchanged."
+
+    assert status == 0
+    assert note in plain
+    assert f"for {after.size} tests instead of {before.size}" in plain
+    assert after.size == before.size + 1
+    assert note in (run / "summary.md").read_text()
+    assert "same skin" in plain
+    assert audit.with_within(added, ["skin"]).notes == added.notes
+    typed("report", run, "--formats", "md")
+    assert note not in (run / "summary.md").read_text()
+
+
+def test_strata_of_the_run_itself_are_no_addition(model: Path, probe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    audit.run_audit(model, probe=probe, out=out, groups=["gender", "skin"], within=["skin"], min_subjects=4)
+
+    assert not any("Added after" in note for note in audit.with_within(audit.read_run(out), ["skin"]).notes)
+
+
+def test_an_attribute_within_itself_is_said_on_the_terminal(run: Path, typed: Typed) -> None:
+    status, said = typed("report", run, "--within", "gender", "--formats", "md")
+
+    assert status == 0
+    line = "Not compared by gender within gender: what they share is the same for all in a stratum."
+    assert line in " ".join(said.split())
 
 
 def test_a_result_without_its_table_says_so() -> None:
