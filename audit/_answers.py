@@ -70,9 +70,16 @@ def _strange(decisions: Mapping[str, int]) -> Iterator[str]:
 
 
 def _misspelled(word: str, labels: Sequence[str]) -> str | None:
-    """The labels that the word may stand for. Another number is another class (20-29 and 30-39), not a misspelling."""
+    """The labels that the word may stand for. Another number is another class (20-29 and 30-39), not a misspelling, and
+    so is a word inside a word (male and female, man and woman)."""
     digits = re.sub(r"\D", "", word)
-    return nearest(word.strip(), [label for label in labels if re.sub(r"\D", "", label) == digits])
+    alike = [label for label in labels if re.sub(r"\D", "", label) == digits and not _inside(word, label)]
+    return nearest(word.strip(), alike)
+
+
+def _inside(word: str, label: str) -> bool:
+    short, long = sorted((word.strip().casefold(), label.casefold()), key=len)
+    return len(long) - len(short) >= 2 and short in long
 
 
 def check_settings(answers: Answers, said: ModelSettings, asked: RunSettings) -> None:

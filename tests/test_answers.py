@@ -30,8 +30,10 @@ def test_many_classes_are_not_all_typed() -> None:
         words_without_label(decided({"Namea": 1}), (), labels)
 
 
-@pytest.mark.parametrize(("word", "label"), [("70-79", "20-29"), ("person_12", "person_13"), ("11", "1")])
-def test_another_number_is_another_class(word: str, label: str) -> None:
+@pytest.mark.parametrize(
+    ("word", "label"), [("70-79", "20-29"), ("person_12", "person_13"), ("11", "1"), ("male", "female")]
+)
+def test_another_number_or_a_word_inside_a_word_is_another_class(word: str, label: str) -> None:
     assert f"{word} (3)" in words_without_label(decided({word: 3}), (), [label])[0]
 
 
