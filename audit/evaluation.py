@@ -12,6 +12,7 @@ from audit.provenance import probe_block, settings_block
 from audit.records import RunFolder
 from audit.result import AuditResult, Measurement, Skipped
 from audit.settings import RunSettings
+from audit.tasks import class_numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +54,7 @@ def evaluate(
     measurements, families = adjusted((*measurements, *analyzed))
     skipped = (*skipped, *not_compared, *not_analyzed)
     notes, verdict = prepared.notes, None
-    sentence = _chance(prepared, folder, records, subjects, measurements)
+    sentence = _chance(finished)
     if sentence is not None:
         notes = (sentence, *notes)
     if sentence is not None and not settings.accept_chance:
@@ -123,8 +124,8 @@ def _finished(
         classes=classes,
         positive=None if positive is None else classes.index(positive),
         threshold=plan.output.threshold,
-        labels=_numbers(records["label"], classes),
-        decisions=_numbers(folder.read(["decision"])["decision"], classes),
+        labels=class_numbers(records["label"], classes),
+        decisions=class_numbers(folder.read(["decision"])["decision"], classes),
         scores=folder.values([f"score.{name}" for name in classes]),
         subjects=subjects,
         table=plan.probe.table,
@@ -136,29 +137,14 @@ def _finished(
     )
 
 
-def _numbers(names: pd.Series[Any], classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """The index of each name among the classes, -1 where it is none."""
-    import numpy as np
-
-    number = {name: k for k, name in enumerate(classes)}
-    return np.array([number.get(name, -1) for name in names], dtype=np.int64)
-
-
-def _chance(
-    prepared: Prepared,
-    folder: RunFolder,
-    records: pd.DataFrame,
-    subjects: NDArray[np.int64],
-    measurements: tuple[Measurement, ...],
-) -> str | None:
+def _chance(finished: Finished) -> str | None:
     """A sentence when the model is no better than guessing: then no figure below it means anything."""
     from audit.summary import chance
 
-    if not any(m.measure == "wrong_label_rate" and m.overall.n for m in measurements):
+    wrong, classes = finished.find("wrong_label_rate"), finished.classes
+    if wrong is None or not wrong.overall.n:
         return None
-    classes = prepared.plan.output.classes
-    labels = _numbers(records["label"], classes)
-    recall, guessing = chance(folder.values(["wrong_label_rate"])[:, 0], labels, subjects, len(classes))
+    recall, guessing = chance(finished.values(wrong.column), finished.labels, finished.subjects, len(classes))
     if not guessing or recall.value is None or recall.low is None or recall.high is None:
         return None
     return (

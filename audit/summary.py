@@ -6,7 +6,6 @@ All measures go through together, grouping by grouping: one pass of sums by subj
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -19,7 +18,7 @@ from audit.result import Attributes, Disparity, Estimate, GroupEstimate, Measure
 from audit.statistics.chance import chance
 from audit.statistics.disparity import Couples
 from audit.statistics.estimates import Bools, Cells, Floats, Groups, Means, Rates, Sample, interval
-from audit.statistics.gaps import compare
+from audit.statistics.gaps import compare, recorded
 from audit.statistics.jackknife import Statistic
 from audit.statistics.permutation import permuted, with_permutation
 from audit.statistics.shares import UNITS, Shares
@@ -283,22 +282,17 @@ def _sample(measures: Sequence[Measure], groups: Groups, evidence: Bools) -> Sam
 
 def _estimate(row: Sequence[float]) -> Estimate:
     value, low, high, items, subjects = row
-    return Estimate(value=_number(value), low=_number(low), high=_number(high), n=int(items), subjects=int(subjects))
+    return Estimate(value=recorded(value), low=recorded(low), high=recorded(high), n=int(items), subjects=int(subjects))
 
 
 def _group_estimate(row: Sequence[float], key: Attributes, min_subjects: int) -> GroupEstimate:
     value, low, high, items, subjects = row
     return GroupEstimate(
-        value=_number(value),
-        low=_number(low),
-        high=_number(high),
+        value=recorded(value),
+        low=recorded(low),
+        high=recorded(high),
         n=int(items),
         subjects=int(subjects),
         attributes=key,
         indicative=subjects < max(min_subjects, 2),
     )
-
-
-def _number(x: float) -> float | None:
-    """As the record holds it: None where there is none."""
-    return x if math.isfinite(x) else None

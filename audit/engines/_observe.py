@@ -12,7 +12,7 @@ from audit.measures import Observed
 from audit.probes import Batch
 from audit.result import MeanMap
 from audit.runtimes import Capture
-from audit.tasks import Outcome
+from audit.tasks import Outcome, class_numbers
 
 
 def observe(plan: Plan, batch: Batch) -> Shard:
@@ -21,7 +21,7 @@ def observe(plan: Plan, batch: Batch) -> Shard:
         return _assemble(plan, batch, None, np.empty((0, len(plan.measures))), ())
     capture = plan.model.run(batch.images, list(plan.probe.table["path"].to_numpy()[batch.rows]))
     outcome = _outcome(plan, capture)
-    labels = _labels(plan, batch.rows)
+    labels = class_numbers(plan.probe.table["label"].to_numpy()[batch.rows], plan.output.classes)
     maps = _maps(plan, capture, {"predicted": outcome.decisions, "true": labels})
     observed = Observed(
         labels=labels,
@@ -48,11 +48,6 @@ def _outcome(plan: Plan, capture: Capture) -> Outcome:
         None if d >= 0 else own or other for d, own, other in zip(decisions.tolist(), said, read.reasons, strict=True)
     )
     return Outcome(scores=read.scores, decisions=decisions, reasons=tuple(reasons))
-
-
-def _labels(plan: Plan, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    number = {name: k for k, name in enumerate(plan.output.classes)}
-    return np.array([number.get(label, -1) for label in plan.probe.table["label"].to_numpy()[rows]], dtype=np.int64)
 
 
 def _maps(plan: Plan, capture: Capture, targets: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.float32]]:

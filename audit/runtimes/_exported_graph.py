@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from audit.runtimes._torch_program import Tapped
+from audit.runtimes._torch_program import Tapped, named_outputs
 
 _REUSED = re.compile(r"@\d+$")  # a module that is called again
 _WORDS = {bool: "bool", int: "int", float: "float", str: "str", type(None): "NoneType"}
@@ -193,14 +193,7 @@ class ExportedGraph:
         flat = list(last.args[0]) if isinstance(last.args[0], list | tuple) else [last.args[0]]
         spec = getattr(getattr(self.module.graph, "_codegen", None), "pytree_info", None)
         whole = _pytree.tree_unflatten(flat, spec.out_spec) if spec is not None else flat
-        if isinstance(whole, torch.fx.Node):
-            named = {"output": whole}
-        elif isinstance(whole, dict):
-            named = {str(key): one for key, one in whole.items()}
-        else:
-            fields = getattr(whole, "_fields", [f"output{i}" for i in range(len(whole))])
-            named = dict(zip(fields, whole, strict=True))
-        return {name: self._value(one) for name, one in named.items() if isinstance(one, torch.fx.Node)}
+        return {name: self._value(one) for name, one in named_outputs(whole, torch.fx.Node).items()}
 
 
 def _module(node: Node) -> tuple[str, str]:

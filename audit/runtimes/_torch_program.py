@@ -112,7 +112,12 @@ def tensors(value: Any) -> dict[str, Any]:
     fields, another sequence `output0`, `output1`; what is no tensor is left out."""
     import torch
 
-    if isinstance(value, torch.Tensor):
+    return named_outputs(value, torch.Tensor)
+
+
+def named_outputs(value: Any, kind: type) -> dict[str, Any]:
+    """The same for what stands for tensors: members of a class."""
+    if isinstance(value, kind):
         return {"output": value}
     if isinstance(value, dict):
         named = {str(key): one for key, one in value.items()}
@@ -121,4 +126,4 @@ def tensors(value: Any) -> dict[str, Any]:
         named = dict(zip(fields, value, strict=True))
     else:
         named = {}
-    return {name: one for name, one in named.items() if isinstance(one, torch.Tensor)}
+    return {name: one for name, one in named.items() if isinstance(one, kind)}

@@ -135,7 +135,7 @@ def _described(grouping: Grouping, sample: Sample, rows: Index, column: int, bet
     return Comparison(
         disparities=tuple(
             Disparity(
-                **row.fields(kind, ends), value=_number(of(values[:, None])[0]), low=None, high=None, descriptive=True
+                **row.fields(kind, ends), value=recorded(of(values[:, None])[0]), low=None, high=None, descriptive=True
             )
             for kind, of in KINDS.items()
             if ratio or kind == "difference"
@@ -199,6 +199,6 @@ def _rows(*columns: NDArray[np.float64]) -> list[Any]:
     return list((plain.swapaxes(0, 1) if plain.ndim > 2 else plain).tolist())
 
 
-def _number(x: float) -> float | None:
+def recorded(x: float) -> float | None:
     """As the record holds it: None where there is none."""
     return float(x) if math.isfinite(x) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from audit.registry import Registry
@@ -46,3 +47,11 @@ class Task(Protocol):
 
 
 TASKS: Registry[Task] = Registry(__name__, "task")
+
+
+def class_numbers(names: Iterable[str | None], classes: Sequence[str]) -> NDArray[np.int64]:
+    """The index of each name among the classes, -1 where it is none."""
+    import numpy as np
+
+    number = {name: k for k, name in enumerate(classes)}
+    return np.array([-1 if name is None else number.get(name, -1) for name in names], dtype=np.int64)
