@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from audit._answers import check_settings, classes_of, coverage, words_without_label
-from audit.cams import CamChoice, choose
+from audit.cams import CamChoice, Mapper, choose
 from audit.engines import Plan
 from audit.errors import SettingsError, UsageError, nearest
 from audit.inputs import NO_INPUT
@@ -97,6 +97,7 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
             reductions={layer.name: REDUCTIONS for layer in layers},
             cam_layer=chosen.layer if chosen else None,
             gradients=chosen is not None and "gradients" in chosen.method.needs,
+            tail=chosen is not None and "tail" in chosen.method.needs,
         )
     )
     final, looked = _final(output.name, description, model, probe, spec)
@@ -111,8 +112,7 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
             task=task,
             output=OutputSpec(classes=classes, final=final, threshold=said.threshold, abstain_below=said.abstain_below),
             measures=measures,
-            cam=chosen.method if chosen else None,
-            head=description.heads.get(output.name),
+            mapper=Mapper(method=chosen.method, head=description.heads.get(output.name)) if chosen else None,
             targets=TARGETS,
             regions=probe.regions if chosen else (),
             groupings=make_groupings(probe.table, probe.groupings),

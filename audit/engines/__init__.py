@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from audit.cams import CamMethod
+    from audit.cams import Mapper
     from audit.groups import Grouping
     from audit.inputs import InputSpec
     from audit.measures import Measure
     from audit.probes import ProbeSet
     from audit.result import MeanMap
-    from audit.runtimes import Head, Model
+    from audit.runtimes import Model
     from audit.tasks import OutputSpec, Task
 
 
@@ -33,8 +33,7 @@ class Plan:
     task: Task
     output: OutputSpec
     measures: tuple[Measure, ...]
-    cam: CamMethod | None
-    head: Head | None
+    mapper: Mapper | None  # None: there is no map
     targets: tuple[str, ...]
     regions: tuple[str, ...]
     groupings: tuple[Grouping, ...]

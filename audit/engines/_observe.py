@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from audit.cams import CamInput
 from audit.engines import Plan, Shard
 from audit.measures import Observed
 from audit.probes import Batch
@@ -22,7 +23,7 @@ def observe(plan: Plan, batch: Batch) -> Shard:
     capture = plan.model.run(batch.images, list(plan.probe.table["path"].to_numpy()[batch.rows]))
     outcome = _outcome(plan, capture)
     labels = class_numbers(plan.probe.table["label"].to_numpy()[batch.rows], plan.output.classes)
-    maps = _maps(plan, capture, {"predicted": outcome.decisions, "true": labels})
+    maps = _maps(plan, capture, batch.images, {"predicted": outcome.decisions, "true": labels})
     observed = Observed(
         labels=labels,
         decisions=outcome.decisions,
@@ -50,9 +51,11 @@ def _outcome(plan: Plan, capture: Capture) -> Outcome:
     return Outcome(scores=read.scores, decisions=decisions, reasons=tuple(reasons))
 
 
-def _maps(plan: Plan, capture: Capture, targets: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.float32]]:
+def _maps(
+    plan: Plan, capture: Capture, images: NDArray[Any], targets: dict[str, NDArray[np.int64]]
+) -> dict[str, NDArray[np.float32]]:
     """Maps [B, h, w] for each target, clipped at 0, NaN where an image has no such target."""
-    if plan.cam is None or capture.activation is None:
+    if plan.mapper is None or capture.activation is None:
         return {}
     made: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
     maps: dict[str, NDArray[np.float32]] = {}
@@ -61,16 +64,7 @@ def _maps(plan: Plan, capture: Capture, targets: dict[str, NDArray[np.int64]]) -
         # Decisions are mostly right: a second target is often the first one again, and a gradient costs a pass.
         known = next((m for t, m in made if np.array_equal(t, wanted)), None)
         if known is None:
-            asked = np.maximum(wanted, 0)
-            seen = CamInput(
-                activation=capture.activation,
-                targets=asked,
-                gradient=capture.gradient(asked) if "gradients" in plan.cam.needs and capture.gradient else None,
-                weight=plan.head.weight if plan.head is not None else None,
-            )
-            known = np.maximum(plan.cam.compute(seen), 0)
-            known[wanted < 0] = np.nan
-            known[~np.isfinite(known).all(axis=(1, 2))] = np.nan
+            known = np.maximum(plan.mapper.maps(plan.model, capture, images, wanted), 0)
             made.append((wanted, known))
         maps[name] = known
     return maps
@@ -100,7 +94,7 @@ def _mean_maps(
             number = np.zeros((size, 3), dtype=np.int64)
             np.add.at(sums, (group, side), shares)
             np.add.at(number, (group, side), 1)
-            cam = plan.cam.name if plan.cam else ""
+            cam = plan.mapper.method.name if plan.mapper else ""
             tallies.append(
                 MeanMap(cam=cam, target=target, attribute=grouping.name, groups=grouping.keys, sums=sums, counts=number)
             )

@@ -48,6 +48,7 @@ class Layer:
     non_negative: bool  # false: activations are clipped at 0 before they are reduced, and the report says so
     reason: str | None = None  # why it can't be tapped; None: it can
     unread: bool = False  # nothing behind reads its cells (only the class token), so a map of it says nothing
+    cost: float | None = None  # share of the network's multiply-adds spent since the layer before; None: not counted
 
     @property
     def spatial(self) -> bool:
@@ -93,7 +94,8 @@ class Description:
     heads: Mapping[str, Head]  # by output name; absent where the head is not pool + linear
     heads_missing: Mapping[str, str]  # by output name: why not
     final: Mapping[str, str | None]  # by output name: "softmax", "log_softmax", "sigmoid" at its very end, or None
-    gradients: str | None  # None: gradients can be had; else the reason why not
+    gradients: str | None  # None: gradients can be had at the last map; else the reason why not
+    tail: str | None = "this kind of file can't be run on from a layer"  # the same of `Capture.tail`
     notes: tuple[str, ...] = ()
     closed: str | None = None  # why nothing inside the model can be seen; None: it can
     answers: Answers | None = None  # where there is no network to ask, only what it said
@@ -108,6 +110,7 @@ class Request:
     reductions: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  # layer -> reductions
     cam_layer: str | None = None
     gradients: bool = False
+    tail: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,12 +119,15 @@ class Capture:
 
     `gradient(targets)` is the gradient of the target class's logit (before a final softmax or sigmoid; for a single
     sigmoid output class 1 is the logit and class 0 its negative) with respect to `activation`, one target an image.
+    `tail(changed)` runs the rest of the network again from another activation [B, C, h, w] of the same images in the
+    same order, and gives the logits [B, K].
     """
 
     outputs: NDArray[np.floating[Any]]  # [B, K] (a [B] output comes as [B, 1]); float32 where a network computed them
     strengths: Mapping[tuple[str, str], NDArray[np.float64]]  # (layer, reduction) -> [B]
     activation: NDArray[np.float32] | None = None
     gradient: Callable[[NDArray[np.int64]], NDArray[np.float32]] | None = None
+    tail: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
     decisions: NDArray[np.int64] | None = None  # [B] into the request's classes, -1: none; of a model that decides
     reasons: tuple[str | None, ...] = ()  # [B] why there is no answer, where the model knows
 
@@ -187,6 +193,15 @@ def open_model(path: str | Path, *, device: str = "auto", threads: int | None = 
     if path.stat().st_size == 0:
         raise ModelError("the model file is empty", where=path)
     return known[path.suffix.lower()].open(path, device=device, threads=threads)
+
+
+def last_map(layers: Sequence[Layer]) -> Layer | None:
+    """The last layer with a map worth the name: more than one cell, read by what follows. CAM methods that are not tied
+    to a head look here."""
+    for layer in reversed(layers):
+        if layer.reason is None and layer.spatial and not layer.unread and layer.shape[1] * layer.shape[2] > 1:
+            return layer
+    return None
 
 
 def default_layers(layers: Sequence[Layer], most: int = 6) -> tuple[Layer, ...]:

@@ -18,7 +18,7 @@ def test_its_name_is_the_one_it_is_found_by(method: CamMethod) -> None:
 @METHODS
 def test_it_says_what_it_is_and_where_it_comes_from(method: CamMethod) -> None:
     assert all((method.title, method.formula, method.source))
-    assert method.needs <= {"head", "gradients"}
+    assert method.needs <= {"head", "gradients", "outputs", "tail", "forward"}
 
 
 @METHODS
