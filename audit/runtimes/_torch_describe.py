@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from audit.runtimes import Description, Head, Layer, TensorSpec
 from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
 from audit.runtimes._torch_capture import channels_first
-from audit.runtimes._torch_heads import Tail, find_tail, matrices
+from audit.runtimes._torch_heads import HALF_TOLERANCE, TOLERANCE, Tail, find_tail, matrices
 from audit.runtimes._torch_layers import Found, find_layers
 from audit.runtimes._torch_program import Program, operator
 from audit.runtimes._torch_trials import ASSEMBLED, reason_of, try_taps, untouched
@@ -121,7 +121,8 @@ def _heads(
             continue
         layout = known[place].layout
         pooled = channels_first(parts[0], layout) if parts[0].dim() == 4 or layout.grid else _array(parts[0])
-        got = matrices([pooled, *map(_array, parts[1:])], _array(logits.reshape(len(logits), -1)))
+        tolerance = HALF_TOLERANCE.get(str(logits.dtype), TOLERANCE)
+        got = matrices([pooled, *map(_array, parts[1:])], _array(logits.reshape(len(logits), -1)), tolerance)
         if isinstance(got, str):
             missing[output] = got
         else:

@@ -25,6 +25,7 @@ _SPOKEN = {
     "flatten": "a flattened map",
 }
 TOLERANCE = 1e-4
+HALF_TOLERANCE = {"torch.float16": 1e-2, "torch.bfloat16": 5e-2}  # they carry three digits, and two
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,12 +57,15 @@ def find_tail(program: Program, output: Any) -> Tail:
     return Tail(logits=logits, final=final, values=(pooled, *weights))
 
 
-def matrices(values: list[NDArray[np.float32]], logits: NDArray[np.float32]) -> tuple[Any, Any] | str:
+def matrices(
+    values: list[NDArray[np.float32]], logits: NDArray[np.float32], tolerance: float = TOLERANCE
+) -> tuple[Any, Any] | str:
     """Weight [K, C] and bias [K] that take the mean of the map to the logits, or why the numbers don't agree.
 
     Args:
         values: the map [B, C, h, w], then weight and bias as far as the graph has them.
         logits: [B, K].
+        tolerance: how far the two may be apart, relative to the largest logit.
     """
     import numpy as np
 
@@ -77,7 +81,7 @@ def matrices(values: list[NDArray[np.float32]], logits: NDArray[np.float32]) -> 
     pooled_mean = pooled.mean(axis=(2, 3), dtype=np.float64)
     scale = max(float(np.abs(logits).max()), 1e-6)
     for candidate in candidates:  # linear holds [K, C], matmul [C, K]; for K = C the shape does not tell
-        if np.abs(pooled_mean @ candidate.T + bias - logits).max() <= TOLERANCE * scale:
+        if np.abs(pooled_mean @ candidate.T + bias - logits).max() <= tolerance * scale:
             return candidate.astype(np.float32), bias.astype(np.float32)
     return "the logits are not the linear layer of the map's mean (checked on a trial run)"
 

@@ -12,35 +12,16 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from torch import Tensor, nn  # noqa: E402 torch is an extra
-from torch.overrides import TorchFunctionMode  # noqa: E402 as above
 
 from audit.cams import choose  # noqa: E402 as above
-from audit.runtimes import REDUCTIONS, Layer, Request, open_model  # noqa: E402 as above
+from audit.runtimes import REDUCTIONS, Request, open_model  # noqa: E402 as above
 from tests.support import torch_zoo as zoo  # noqa: E402 as above
+from tests.support.eager import SEEN, TOKENS, as_map, reduced, watch  # noqa: E402 as above
 from tests.support.torch_networks import noise  # noqa: E402 as above
 
 pytestmark = pytest.mark.torch
 
-SEEN = ("relu", "relu6", "leaky_relu", "silu", "gelu", "hard_swish")
-WORDS = {"hardswish": "hard_swish", "hardtanh": "relu6"}
-TOKENS = {"vit": 1, "vit-pooled": 1, "deit": 2}
 CASES = [(name, form) for name in zoo.ZOO for form in zoo.FORMATS]
-
-
-class Watch(TorchFunctionMode):
-    """Sees every non-linearity of an eager network as it runs, in order, and what it gives."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[str, Tensor]] = []
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        word = func.__name__.rstrip("_")
-        word = WORDS.get(word, word)
-        if word in SEEN:
-            self.seen.append((word, result.detach().clone()))
-        return result
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -65,26 +46,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return get
 
 
-def as_map(value: Tensor, layer: Layer, spare: int) -> np.ndarray:
-    """What a layer gave as [B, C, h, w], by what the network is known to be, not by what we found."""
-    if value.dim() == 3:
-        value = value[:, spare:].transpose(1, 2).reshape(len(value), value.shape[2], *layer.shape[1:])
-    elif value.dim() == 4 and value.shape[3] == layer.shape[0] and value.shape[1] != layer.shape[0]:
-        value = value.permute(0, 3, 1, 2)
-    elif value.dim() == 2:
-        value = value[:, :, None, None]
-    return value.double().numpy()
-
-
-def reduced(maps: np.ndarray) -> dict[str, np.ndarray]:
-    maps = np.maximum(maps, 0)
-    return {
-        "max_of_channel_mean": np.array([a.mean(axis=0).max() for a in maps]),
-        "mean_of_channel_max": np.array([a.reshape(len(a), -1).max(axis=1).mean() for a in maps]),
-        "mean": np.array([a.mean() for a in maps]),
-    }
-
-
 @pytest.mark.parametrize(("name", "form"), CASES)
 def test_strengths_are_those_of_the_eager_network(name: str, form: str, built: Any) -> None:
     network, path = built(name, form)
@@ -94,12 +55,11 @@ def test_strengths_are_those_of_the_eager_network(name: str, form: str, built: A
     for call in range(10):
         images = noise((3, 1, 4)[call % 3], size=zoo.SIZE, seed=call)
         captured = model.run(images.numpy())
-        with Watch() as watch, torch.no_grad():
-            expected = network(images)
-        np.testing.assert_allclose(captured.outputs, expected.numpy(), rtol=1e-4, atol=1e-5)
+        expected, seen = watch(network, images)
+        np.testing.assert_allclose(captured.outputs, expected, rtol=1e-4, atol=1e-5)
         watched = [layer for layer in layers if layer.kind in SEEN]
-        assert [layer.kind for layer in watched] == [word for word, _ in watch.seen]
-        for layer, (_, value) in zip(watched, watch.seen, strict=True):
+        assert [layer.kind for layer in watched] == [word for word, _ in seen]
+        for layer, (_, value) in zip(watched, seen, strict=True):
             for reduction, numbers in reduced(as_map(value, layer, TOKENS.get(name, 0))).items():
                 np.testing.assert_allclose(captured.strengths[layer.name, reduction], numbers, rtol=1e-5, atol=1e-6)
     assert model.guard is not None
@@ -115,7 +75,9 @@ def test_a_network_is_the_same_in_every_format(name: str, built: Any) -> None:
         for form, description in seen.items()
     }  # fmt: skip
 
-    assert told["onnx"] == told["traced"] == told["exported"]
+    nameless = {form: [entry[1:] for entry in entries] for form, entries in told.items()}
+    assert told["onnx"] == told["traced"] == told["exported"] == told["scripted"]
+    assert nameless["frozen"] == nameless["onnx"]  # freezing throws the paths of modules away
     assert len({bool(description.heads) for description in seen.values()}) == 1
     for form in zoo.FORMATS[1:]:
         for output, head in seen[form].heads.items():

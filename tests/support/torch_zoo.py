@@ -16,7 +16,7 @@ from torch.nn import functional
 from tests.support import torch_networks as networks
 
 SIZE = 32
-FORMATS = ("onnx", "traced", "exported")
+FORMATS = ("onnx", "traced", "scripted", "frozen", "exported")
 
 
 class DenseBlock(nn.Module):
@@ -130,7 +130,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, tokens, width = x.shape
-        q, k, v = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        parted = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = parted.unbind(0)
         weights = (q @ k.transpose(-2, -1) * (width // self.heads) ** -0.5).softmax(-1)
         return self.proj((weights @ v).transpose(1, 2).reshape(batch, tokens, width))
 
