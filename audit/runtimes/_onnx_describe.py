@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Description, Head, Layer, TensorSpec
@@ -12,8 +12,10 @@ from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
 from audit.runtimes._onnx_graph import Graph, Place
 from audit.runtimes._onnx_heads import NotLinear, Route, compose, trace
 from audit.runtimes._onnx_names import Names
+from audit.runtimes._onnx_onward import HALF_TOLERANCE, TOLERANCE
 from audit.runtimes._onnx_safety import nested_nodes
 from audit.runtimes._onnx_taps import Taps
+from audit.runtimes._onnx_trials import Run, try_tails
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,11 +23,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 NO_GRADIENTS = "an ONNX file gives no gradients in this version"
-HEAD_TOLERANCE = 1e-4
-HALF_TOLERANCE = 1e-2  # float16 carries three digits
-
-# A pass through a changed copy of the model: its bytes and the names wanted, to their values.
-Run = Callable[[bytes, Sequence[str]], list["NDArray[Any]"]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +30,8 @@ class Seen:
     """A description, and where in the graph its layers are."""
 
     description: Description
+    graph: Graph
+    logits: Mapping[str, str]  # by output: the value before a final softmax or sigmoid
     places: Mapping[str, Place]  # by name of the layer
     vectors: frozenset[str]  # layers whose value is [N, C]
 
@@ -82,10 +81,23 @@ def look_inside(
         dataclasses.replace(p, layout=layout_of(shapes[p.tensor], last=p.layout.last, grids=grids)) for p in places
     ]
     found = _values(graph, model, run, places, routes, shapes)
-    heads, missing = _heads(graph, routes, places, found, HALF_TOLERANCE if half else HEAD_TOLERANCE)
+    tolerance = HALF_TOLERANCE if half else TOLERANCE
+    heads, missing = _heads(graph, routes, places, found, tolerance)
     if unlifted:
         heads, missing = {}, dict.fromkeys((route.output for route in routes), unlifted)
     layers = _layers(places, shapes, {head.layer for head in heads.values()}, unlifted, batch)
+    named = {place.name: place for place in places}
+    logits = {route.output: route.logits for route in routes}
+    tried = try_tails(
+        graph,
+        model,
+        run,
+        [(layer, named[layer.name]) for layer in layers],
+        list(logits.values()),
+        tolerance=tolerance,
+        batch=batch,
+    )
+    layers = tuple(dataclasses.replace(layer, unread=layer.name in tried.unread) for layer in layers)
     hidden = sum(1 for _ in nested_nodes(graph.nodes)) - len(graph.nodes)
     note = f"{hidden} operators inside branches and loops of the model can't be looked into."
     return Seen(
@@ -97,9 +109,12 @@ def look_inside(
             heads_missing=missing,
             final={route.output: route.final for route in routes},
             gradients=NO_GRADIENTS,
+            tail=tried.tail,
             notes=(note,) if hidden else (),
         ),
-        places={place.name: place for place in places},
+        graph=graph,
+        logits=logits,
+        places=named,
         vectors=frozenset(place.name for place in places if len(shapes[place.tensor]) == 2),
     )
 

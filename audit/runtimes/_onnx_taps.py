@@ -30,6 +30,7 @@ class Taps:
         self._known = {value.name: value for value in model.graph.output}
         self._made: dict[tuple[str, ...], str] = {}
         self._outputs: dict[str, None] = {}
+        self.inputs = tuple(value.name for value in model.graph.input)
 
     def keep(self, value: str) -> str:
         """Make a value an output of the copy."""
@@ -46,6 +47,11 @@ class Taps:
     def activation(self, place: Place) -> str:
         """The value as [N, C, h, w] in float32."""
         return self.keep(self._add("Identity", self._map(place, vector=False)))
+
+    def spare(self, place: Place) -> str:
+        """The tokens that are no cells of the map, as the network has them; of another value nothing but its type."""
+        bounds = (self._constant([0]), self._constant([place.layout.spare]), self._constant([1]))
+        return self.keep(self._add("Slice", place.tensor, *bounds))
 
     def mean(self, place: Place) -> str:
         """The mean over space, [N, C, 1, 1]."""

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError, UsageError, nearest
 from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Description, Model, Request, TensorSpec
-from audit.runtimes._batching import run_in_batches
+from audit.runtimes._batching import pieces, run_in_batches
 from audit.runtimes._onnx_describe import NO_GRADIENTS, Seen, look_inside
+from audit.runtimes._onnx_input import computes_in_half, output_specs, picture_input
 from audit.runtimes._onnx_lift import lift
+from audit.runtimes._onnx_onward import HALF_TOLERANCE, TOLERANCE, Onward, Piece, Rerun
 from audit.runtimes._onnx_safety import external_files, read_safely
 from audit.runtimes._onnx_session import CUDA, Sessions, run_session
+from audit.runtimes._onnx_tail import NoTail, tail_of
 from audit.runtimes._onnx_taps import Taps
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from onnx import ModelProto, ValueInfoProto
+    from onnx import ModelProto
     from onnxruntime import InferenceSession
+
+    from audit.runtimes._onnx_graph import Place
 
 GUARD_TOLERANCE = 1e-4
 APART = (
@@ -27,7 +32,6 @@ APART = (
     "from the untouched model in a pass of their own, and the activations are those of the model as it computes when "
     "looked into."
 )
-PICTURE_DTYPES = ("float32", "float16", "uint8")
 
 
 class OnnxModel:
@@ -42,8 +46,8 @@ class OnnxModel:
     def __init__(self, path: Path, file: ModelProto, sessions: Sessions) -> None:
         self.path = path
         self.files = (path, *external_files(file, path))
-        self.inputs: tuple[TensorSpec, ...] = (_picture_input(file, path),)
-        self.outputs = _outputs(file, path)
+        self.inputs: tuple[TensorSpec, ...] = (picture_input(file, path),)
+        self.outputs = output_specs(file, path)
         self.batch = self.inputs[0].shape[0]
         self.metadata: Mapping[str, str] = {entry.key: entry.value for entry in file.metadata_props}
         self.guard: float | None = None
@@ -60,6 +64,9 @@ class OnnxModel:
         self._request = Request(output=self.outputs[0].name)
         self._strengths: dict[tuple[str, str], str] = {}  # names of the values in the tapped copy
         self._activation: str | None = None
+        self._onward: Onward | None = None
+        self._rerun: Rerun | None = None
+        self._half = False
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
         import numpy as np
@@ -75,18 +82,19 @@ class OnnxModel:
         noise = np.random.default_rng(0).normal(size=(self.batch or 1, *shape[1:]))
         if self.inputs[0].dtype == "uint8":
             noise = np.clip(noise * 64 + 128, 0, 255)
-        feed = {self.inputs[0].name: noise.astype(self.inputs[0].dtype)}
+        pictures = {self.inputs[0].name: noise.astype(self.inputs[0].dtype)}
 
-        def run(model: bytes, names: Sequence[str]) -> list[NDArray[Any]]:
-            return run_session(self._sessions.open(model, optimize=False), names, feed)
+        def run(model: bytes, names: Sequence[str], feed: Mapping[str, NDArray[Any]] = pictures) -> list[NDArray[Any]]:
+            return run_session(self._sessions.open(model, optimize=False), names, dict(feed))
 
         model, unlifted = self._graph()
+        self._half = computes_in_half(model)
         self._seen = look_inside(
             model,
             run,
             inputs=self.inputs,
             outputs=self.outputs,
-            half=_computes_in_half(model),
+            half=self._half,
             unlifted=unlifted,
             batch=len(noise),
         )
@@ -102,6 +110,9 @@ class OnnxModel:
             raise ModelError(NO_GRADIENTS, where=self.path)
         self._tapped, self._apart, self.guard, self.notes = None, False, None, ()
         self._strengths, self._activation, self._request = {}, None, request
+        self._onward = self._rerun = None
+        if request.tail and request.cam_layer is None:
+            raise ModelError("what lies behind a layer needs a layer", where=self.path)
         if not request.reductions and request.cam_layer is None:
             return
         taps = Taps(self._graph()[0])
@@ -117,6 +128,10 @@ class OnnxModel:
         if request.cam_layer is not None:
             place = seen.places[self._layer(seen, request.cam_layer, spatial=True)]
             self._activation = taps.activation(place)
+            if request.tail:
+                self._onward = self._cut(seen, place, request.output, taps)
+                tolerance = HALF_TOLERANCE if self._half else TOLERANCE
+                self._rerun = Rerun(self._onward, self._sessions, tolerance)
         self._tapped = self._sessions.open(taps.finished())
 
     def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:  # noqa: ARG002 a network sees pictures
@@ -126,21 +141,27 @@ class OnnxModel:
         if self._tapped is None:
             return Capture(outputs=self._outputs_of(self._untouched(), images), strengths={})
         names = [self._request.output, *self._strengths.values(), *([self._activation] if self._activation else ())]
-        values = self._pass(self._tapped, names, images)
-        outputs = _rows(values[0])
+        more = self._onward.names if self._onward is not None else []
+        asked = list(dict.fromkeys([*names, *more]))
+        seen = [
+            Piece(values=dict(zip(asked, self._once(self._tapped, asked, fed), strict=True)), real=real)
+            for fed, real in pieces(images, self.batch)
+        ]
+        got = {name: _joined([piece.values[name][: piece.real] for piece in seen]) for name in names}
+        outputs = _rows(got[self._request.output])
         if self.guard is None:
             self._compare(outputs, self._outputs_of(self._untouched(), images))
         if self._apart:
             outputs = self._outputs_of(self._untouched(), images)
-        got = dict(zip(names[1:], values[1:], strict=True))
         return Capture(
             outputs=outputs,
             strengths={key: got[name].reshape(-1).astype(np.float64) for key, name in self._strengths.items()},
             activation=got[self._activation] if self._activation else None,
+            tail=self._rerun.of(seen) if self._rerun is not None else None,
         )
 
     def close(self) -> None:
-        self._bare = self._tapped = self._file = self._lifted = self._seen = None
+        self._bare = self._tapped = self._file = self._lifted = self._seen = self._onward = self._rerun = None
 
     def _graph(self) -> tuple[ModelProto, str | None]:
         """The graph as it is read and tapped, and why it can't be."""
@@ -177,21 +198,28 @@ class OnnxModel:
             raise ModelError(f"the layer {name!r} can't be looked at: {reason}", where=self.path)
         return name
 
-    def _pass(self, session: InferenceSession, names: Sequence[str], images: NDArray[Any]) -> list[NDArray[Any]]:
-        def once(piece: NDArray[Any]) -> list[NDArray[Any]]:
-            values = run_session(session, names, {self.inputs[0].name: piece})
-            rows = values[0].shape[0] if values[0].ndim else 0
-            if rows != len(piece):
-                raise ModelError(
-                    f"the output {names[0]!r} does not give one row a picture: {rows} rows for {len(piece)} pictures",
-                    where=self.path,
-                )
-            return values
+    def _cut(self, seen: Seen, place: Place, output: str, taps: Taps) -> Onward:
+        try:
+            tail = tail_of(seen.graph, place, [seen.logits[output]])
+        except NoTail as reason:
+            told = f"the network can't be run on from the layer {place.name!r} to the output {output!r}: {reason}"
+            raise ModelError(told, where=self.path) from reason
+        return Onward(self._graph()[0], tail, taps, taps.activation(place))
 
-        return run_in_batches(once, images, self.batch)
+    def _once(self, session: InferenceSession, names: Sequence[str], fed: NDArray[Any]) -> list[NDArray[Any]]:
+        """One forward pass; the first of `names` is an output of the model."""
+        values = run_session(session, names, {self.inputs[0].name: fed})
+        rows = values[0].shape[0] if values[0].ndim else 0
+        if rows != len(fed):
+            raise ModelError(
+                f"the output {names[0]!r} does not give one row a picture: {rows} rows for {len(fed)} pictures",
+                where=self.path,
+            )
+        return values
 
     def _outputs_of(self, session: InferenceSession, images: NDArray[Any]) -> NDArray[np.float32]:
-        return _rows(self._pass(session, [self._request.output], images)[0])
+        names = [self._request.output]
+        return _rows(run_in_batches(lambda fed: self._once(session, names, fed), images, self.batch)[0])
 
     def _compare(self, tapped: NDArray[np.float32], bare: NDArray[np.float32]) -> None:
         """Decide on the first batch where the outputs of all batches come from."""
@@ -226,6 +254,12 @@ def _rows(values: NDArray[Any]) -> NDArray[np.float32]:
     return array
 
 
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    import numpy as np
+
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
 def _difference(bare: NDArray[np.float32], tapped: NDArray[np.float32]) -> tuple[float, bool]:
     """Largest difference relative to the largest output (at least 1), and whether all decisions are the same."""
     import numpy as np
@@ -236,56 +270,3 @@ def _difference(bare: NDArray[np.float32], tapped: NDArray[np.float32]) -> tuple
         same = same and bool((bare.argmax(axis=1) == tapped.argmax(axis=1)).all())
     a, b = bare[both].astype(np.float64), tapped[both].astype(np.float64)
     return (float(np.abs(a - b).max() / max(1.0, np.abs(a).max())) if a.size else 0.0), same
-
-
-def _computes_in_half(model: ModelProto) -> bool:
-    from onnx import TensorProto
-
-    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer)
-
-
-def _spec(value: ValueInfoProto) -> TensorSpec:
-    from onnx import TensorProto, helper
-
-    tensor = value.type.tensor_type
-    dims = [d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim]
-    # A file may leave the shape open altogether; a picture has four axes.
-    shape = tuple(dims) if tensor.HasField("shape") else (None,) * 4
-    known = tensor.elem_type in TensorProto.DataType.values()
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name if known else f"unknown type {tensor.elem_type}"
-    return TensorSpec(name=value.name, shape=shape, dtype=dtype)
-
-
-def _picture_input(file: ModelProto, path: Path) -> TensorSpec:
-    """The one input that is not a weight. Raises ModelError where there is no such, or more than the picture."""
-    weights = {tensor.name for tensor in file.graph.initializer}
-    weights |= {sparse.values.name for sparse in file.graph.sparse_initializer}
-    needed = [value for value in file.graph.input if value.name not in weights]
-    tensors = [_spec(value) for value in needed if value.type.tensor_type.elem_type]
-    pictures = [spec for spec in tensors if len(spec.shape) == 4]
-    if not pictures:
-        found = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in tensors) or "none"
-        raise ModelError("the model takes no pictures", value=found, allowed="an input with four axes", where=path)
-    others = [value.name for value in needed if value.name != pictures[0].name]
-    if others:
-        raise ModelError(
-            "the model needs an input besides the picture",
-            value=", ".join(others),
-            allowed="one input, or further ones with a default value in the file",
-            where=path,
-        )
-    if pictures[0].dtype not in PICTURE_DTYPES:
-        raise ModelError(
-            f"the input {pictures[0].name!r} has a type that pictures are not fed in",
-            value=pictures[0].dtype,
-            allowed=PICTURE_DTYPES,
-            where=path,
-        )
-    return pictures[0]
-
-
-def _outputs(file: ModelProto, path: Path) -> tuple[TensorSpec, ...]:
-    specs = tuple(_spec(value) for value in file.graph.output if value.type.tensor_type.elem_type)
-    if not specs:
-        raise ModelError("the model has no output that is a tensor", where=path)
-    return specs

@@ -1,0 +1,67 @@
+"""What an ONNX file says of its inputs and outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.errors import ModelError
+from audit.runtimes import TensorSpec
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, ValueInfoProto
+
+PICTURE_DTYPES = ("float32", "float16", "uint8")
+
+
+def computes_in_half(model: ModelProto) -> bool:
+    from onnx import TensorProto
+
+    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer)
+
+
+def _spec(value: ValueInfoProto) -> TensorSpec:
+    from onnx import TensorProto, helper
+
+    tensor = value.type.tensor_type
+    dims = [d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim]
+    # A file may leave the shape open altogether; a picture has four axes.
+    shape = tuple(dims) if tensor.HasField("shape") else (None,) * 4
+    known = tensor.elem_type in TensorProto.DataType.values()
+    dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name if known else f"unknown type {tensor.elem_type}"
+    return TensorSpec(name=value.name, shape=shape, dtype=dtype)
+
+
+def picture_input(file: ModelProto, path: Path) -> TensorSpec:
+    """The one input that is not a weight. Raises ModelError where there is no such, or more than the picture."""
+    weights = {tensor.name for tensor in file.graph.initializer}
+    weights |= {sparse.values.name for sparse in file.graph.sparse_initializer}
+    needed = [value for value in file.graph.input if value.name not in weights]
+    tensors = [_spec(value) for value in needed if value.type.tensor_type.elem_type]
+    pictures = [spec for spec in tensors if len(spec.shape) == 4]
+    if not pictures:
+        found = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in tensors) or "none"
+        raise ModelError("the model takes no pictures", value=found, allowed="an input with four axes", where=path)
+    others = [value.name for value in needed if value.name != pictures[0].name]
+    if others:
+        raise ModelError(
+            "the model needs an input besides the picture",
+            value=", ".join(others),
+            allowed="one input, or further ones with a default value in the file",
+            where=path,
+        )
+    if pictures[0].dtype not in PICTURE_DTYPES:
+        raise ModelError(
+            f"the input {pictures[0].name!r} has a type that pictures are not fed in",
+            value=pictures[0].dtype,
+            allowed=PICTURE_DTYPES,
+            where=path,
+        )
+    return pictures[0]
+
+
+def output_specs(file: ModelProto, path: Path) -> tuple[TensorSpec, ...]:
+    specs = tuple(_spec(value) for value in file.graph.output if value.type.tensor_type.elem_type)
+    if not specs:
+        raise ModelError("the model has no output that is a tensor", where=path)
+    return specs

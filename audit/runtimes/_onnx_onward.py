@@ -1,0 +1,132 @@
+"""From a layer on: the logits of the same pictures for another activation, by a second session of the tail alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import ModelError
+from audit.runtimes._onnx_session import Sessions, run_session
+from audit.runtimes._onnx_tail import CHANGED, NoTail, Tail
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+    from onnxruntime import InferenceSession
+
+    from audit.runtimes._onnx_taps import Taps
+
+TOLERANCE = 1e-4
+HALF_TOLERANCE = 1e-2  # float16 carries three digits
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """What a tapped pass gave for a piece of a batch, of which the first `real` pictures count."""
+
+    values: Mapping[str, NDArray[Any]]
+    real: int
+
+
+class Onward:
+    """Runs a network on from a layer, for pictures that a tapped pass has seen.
+
+    Args:
+        model: the graph.
+        tail: the part of it behind the layer.
+        taps: the copy that is being tapped; what the tail needs is added to it.
+        activation: what it calls the layer's activation.
+    """
+
+    def __init__(self, model: ModelProto, tail: Tail, taps: Taps, activation: str) -> None:
+        self._model, self._tail, self._activation = model, tail, activation
+        self._fed = tail.tap(taps)
+        for name in tail.logits:
+            taps.keep(name)
+        self.names = list(dict.fromkeys([activation, *self._fed.values(), *tail.logits]))
+
+    def model(self, piece: Piece) -> ModelProto:
+        """The tail for values of these types. Raises NoTail."""
+        return self._tail.model(self._model, {name: piece.values[tapped] for name, tapped in self._fed.items()})
+
+    def feed(self, piece: Piece, wanted: Sequence[str], changed: NDArray[np.float32] | None = None) -> dict[str, Any]:
+        """The values of the tail's inputs `wanted`; pictures that only fill the piece keep their activation."""
+        import numpy as np
+
+        activation = piece.values[self._activation]
+        if changed is not None:
+            activation = np.concatenate([changed.astype(np.float32, copy=False), activation[len(changed) :]])
+        given = {name: piece.values[tapped] for name, tapped in self._fed.items()} | {CHANGED: activation}
+        return {name: given[name] for name in wanted}
+
+    def logits(self, piece: Piece) -> list[NDArray[np.float32]]:
+        """Those of the tapped pass, [N, K] each, in the order of the tail's."""
+        return [table(piece.values[name]) for name in self._tail.logits]
+
+
+class Rerun:
+    """A session of the tail, opened when the first values are there and compared with the whole network's."""
+
+    def __init__(self, onward: Onward, sessions: Sessions, tolerance: float) -> None:
+        self._onward, self._sessions, self._tolerance = onward, sessions, tolerance
+        self._session: InferenceSession | None = None
+        self._inputs: list[str] = []
+
+    def of(self, pieces: Sequence[Piece]) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        """`Capture.tail` for these pieces of a batch. Raises ModelError where the tail gives other logits."""
+        import numpy as np
+
+        if self._session is None:
+            self._open(pieces[0])
+
+        def tail(changed: NDArray[np.float32]) -> NDArray[np.float32]:
+            parts = cut_up(changed, [piece.real for piece in pieces])
+            return np.concatenate([self._run(one, part)[: one.real] for one, part in zip(pieces, parts, strict=True)])
+
+        return tail
+
+    def _open(self, piece: Piece) -> None:
+        try:
+            model = self._onward.model(piece)
+        except NoTail as reason:
+            raise ModelError(f"the network can't be run on from the layer: {reason}") from reason
+        self._session = self._sessions.open(model.SerializeToString())
+        self._inputs = [value.name for value in self._session.get_inputs()]
+        off = apart(self._onward.logits(piece)[0], self._run(piece))
+        if not off <= self._tolerance:
+            raise ModelError(f"run on from the layer, the network gives other logits (by {off:.1e}, relative)")
+
+    def _run(self, piece: Piece, changed: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        assert self._session is not None  # noqa: S101 - opened by `of`
+        names = [self._session.get_outputs()[0].name]
+        return table(run_session(self._session, names, self._onward.feed(piece, self._inputs, changed))[0])
+
+
+def table(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Logits as float32 [N, K]."""
+    import numpy as np
+
+    return values.astype(np.float32, copy=False).reshape(len(values), -1)
+
+
+def apart(whole: NDArray[np.float32], tail: NDArray[np.float32]) -> float:
+    """Largest difference relative to the largest logit; infinite where others are not finite."""
+    import numpy as np
+
+    if whole.shape != tail.shape:
+        return float("inf")
+    both = np.isfinite(whole) & np.isfinite(tail)
+    if not np.array_equal(whole[~both], tail[~both], equal_nan=True):
+        return float("inf")
+    a, b = whole[both].astype(np.float64), tail[both].astype(np.float64)
+    return float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-6)) if a.size else 0.0
+
+
+def cut_up(rows: NDArray[Any], sizes: Sequence[int]) -> Iterator[NDArray[Any]]:
+    """Rows of a batch in pieces of these sizes."""
+    at = 0
+    for size in sizes:
+        yield rows[at : at + size]
+        at += size

@@ -1,0 +1,116 @@
+"""What is tried before it is relied on: the network runs on from a layer, and reads the layer's cells when it does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from audit.errors import ModelError
+from audit.runtimes import Layer
+from audit.runtimes._onnx_graph import Graph, Place
+from audit.runtimes._onnx_onward import Onward, Piece, apart, table
+from audit.runtimes._onnx_tail import CHANGED, NoTail, Tail, tail_of
+from audit.runtimes._onnx_taps import Taps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+NO_MAP = "the network has no spatial layer that can be tapped, so there is no map"
+_BLOCKS = 6  # maps of tokens that are tried, from the last one on
+_SAME = 1e-6  # logits that nothing has been changed of
+
+
+class Run(Protocol):
+    """A pass through a model: its bytes and the names wanted, to their values. Fed with pictures of noise."""
+
+    def __call__(
+        self, model: bytes, names: Sequence[str], feed: Mapping[str, NDArray[Any]] = ...
+    ) -> list[NDArray[Any]]: ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
+    """Why the network can't be run on from its last map, None where it can; the maps whose cells nothing behind reads;
+    the tail of the last one that is read, with what noise gave it."""
+
+    tail: str | None
+    unread: frozenset[str] = frozenset()
+    last: tuple[Onward, Piece] | None = None
+
+
+def try_tails(
+    graph: Graph,
+    model: ModelProto,
+    run: Run,
+    layers: Sequence[tuple[Layer, Place]],
+    logits: Sequence[str],
+    *,
+    tolerance: float,
+    batch: int,
+) -> Tried:
+    """Run on from the last map.
+
+    In the last block of a vision transformer only the class token is read by what follows: where changed cells change
+    no logit the layer is said to be unread, and the map before it is tried.
+
+    Args:
+        graph: the network.
+        model: the same.
+        run: a pass over pictures of noise.
+        layers: what was seen, and where.
+        logits: of all outputs.
+        tolerance: how far, relative, logits may be off.
+        batch: how many pictures `run` feeds.
+    """
+    places = list(_candidates(layers))
+    if not places:
+        return Tried(tail=NO_MAP)
+    taps = Taps(model)
+    cuts: list[tuple[Place, Tail, Onward]] = []
+    reason: str | None = None
+    for place in places:
+        try:
+            tail = tail_of(graph, place, logits)
+            cuts.append((place, tail, Onward(model, tail, taps, taps.activation(place))))
+        except NoTail as told:
+            reason = reason or str(told)
+    names = list(dict.fromkeys(name for _, _, onward in cuts for name in onward.names))
+    piece = Piece(values=dict(zip(names, run(taps.finished(), names), strict=True)) if names else {}, real=batch)
+    unread: list[str] = []
+    for place, tail, onward in cuts:
+        try:
+            same, read = _try(onward, tail, piece, run, tolerance)
+        except (NoTail, ModelError) as error:
+            reason, same, read = str(error), False, True
+        if read:
+            said = None if same else f"run on from its last map, {place.name}, the network gives other logits"
+            return Tried(
+                tail=said and (reason or said), unread=frozenset(unread), last=(onward, piece) if same else None
+            )
+        unread.append(place.name)
+    return Tried(tail=reason or "nothing behind its maps reads them", unread=frozenset(unread))
+
+
+def _candidates(layers: Sequence[tuple[Layer, Place]]) -> Iterator[Place]:
+    """The last map, and as long as it is one of tokens those before it."""
+    maps = [(layer, p) for layer, p in layers if layer.reason is None and layer.spatial and layer.shape[1:] != (1, 1)]
+    for _, place in maps[: -_BLOCKS - 1 : -1]:
+        yield place
+        if place.layout.grid is None:
+            return
+
+
+def _try(onward: Onward, tail: Tail, piece: Piece, run: Run, tolerance: float) -> tuple[bool, bool]:
+    """Whether the tail gives the same logits for the same activation, and others for another."""
+    model = onward.model(piece)
+    data, inputs = model.SerializeToString(), [value.name for value in model.graph.input]
+    feed = onward.feed(piece, inputs)
+    whole = onward.logits(piece)
+    again = [table(array) for array in run(data, tail.logits, feed)]
+    same = all(apart(a, b) <= tolerance for a, b in zip(whole, again, strict=True))
+    if not same or tail.place.layout.grid is None:
+        return same, True
+    other = [table(array) for array in run(data, tail.logits, {**feed, CHANGED: 1 - 2 * feed[CHANGED]})]
+    return True, any(apart(a, b) > _SAME for a, b in zip(again, other, strict=True))
