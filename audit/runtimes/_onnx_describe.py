@@ -12,7 +12,7 @@ from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
 from audit.runtimes._onnx_graph import Graph, Place
 from audit.runtimes._onnx_heads import NotLinear, Route, compose, trace
 from audit.runtimes._onnx_names import Names
-from audit.runtimes._onnx_onward import HALF_TOLERANCE, TOLERANCE
+from audit.runtimes._onnx_onward import HALF_TOLERANCE, TOLERANCE, tolerance_of
 from audit.runtimes._onnx_safety import nested_nodes
 from audit.runtimes._onnx_taps import Taps
 from audit.runtimes._onnx_trials import Run, try_tails
@@ -81,8 +81,7 @@ def look_inside(
         dataclasses.replace(p, layout=layout_of(shapes[p.tensor], last=p.layout.last, grids=grids)) for p in places
     ]
     found = _values(graph, model, run, places, routes, shapes)
-    tolerance = HALF_TOLERANCE if half else TOLERANCE
-    heads, missing = _heads(graph, routes, places, found, tolerance)
+    heads, missing = _heads(graph, routes, places, found, HALF_TOLERANCE if half else TOLERANCE)
     if unlifted:
         heads, missing = {}, dict.fromkeys((route.output for route in routes), unlifted)
     layers = _layers(places, shapes, {head.layer for head in heads.values()}, unlifted, batch)
@@ -94,7 +93,7 @@ def look_inside(
         run,
         [(layer, named[layer.name]) for layer in layers],
         list(logits.values()),
-        tolerance=tolerance,
+        tolerance=tolerance_of(model),
         batch=batch,
     )
     layers = tuple(dataclasses.replace(layer, unread=layer.name in tried.unread) for layer in layers)

@@ -12,7 +12,7 @@ from audit.runtimes._batching import pieces, run_in_batches
 from audit.runtimes._onnx_describe import NO_GRADIENTS, Seen, look_inside
 from audit.runtimes._onnx_input import computes_in_half, output_specs, picture_input
 from audit.runtimes._onnx_lift import lift
-from audit.runtimes._onnx_onward import HALF_TOLERANCE, TOLERANCE, Onward, Piece, Rerun
+from audit.runtimes._onnx_onward import Onward, Piece, Rerun, tolerance_of
 from audit.runtimes._onnx_safety import external_files, read_safely
 from audit.runtimes._onnx_session import CUDA, Sessions, run_session
 from audit.runtimes._onnx_tail import NoTail, tail_of
@@ -66,7 +66,6 @@ class OnnxModel:
         self._activation: str | None = None
         self._onward: Onward | None = None
         self._rerun: Rerun | None = None
-        self._half = False
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
         import numpy as np
@@ -88,13 +87,12 @@ class OnnxModel:
             return run_session(self._sessions.open(model, optimize=False), names, dict(feed))
 
         model, unlifted = self._graph()
-        self._half = computes_in_half(model)
         self._seen = look_inside(
             model,
             run,
             inputs=self.inputs,
             outputs=self.outputs,
-            half=self._half,
+            half=computes_in_half(model),
             unlifted=unlifted,
             batch=len(noise),
         )
@@ -130,8 +128,7 @@ class OnnxModel:
             self._activation = taps.activation(place)
             if request.tail:
                 self._onward = self._cut(seen, place, request.output, taps)
-                tolerance = HALF_TOLERANCE if self._half else TOLERANCE
-                self._rerun = Rerun(self._onward, self._sessions, tolerance)
+                self._rerun = Rerun(self._onward, self._sessions, tolerance_of(self._graph()[0]))
         self._tapped = self._sessions.open(taps.finished())
 
     def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:  # noqa: ARG002 a network sees pictures

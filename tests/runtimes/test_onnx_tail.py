@@ -1,0 +1,118 @@
+"""ONNX files run on from a layer, whatever they are made of; no torch needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from audit.errors import ModelError
+from audit.runtimes import Request, last_map, open_model
+from tests.support import onnx_networks as networks
+from tests.support.onnx_networks import onnx
+
+
+def pictures(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def written_out(model: onnx.ModelProto, tensor: str, path: Path) -> Path:
+    """The same network with a switch: what a layer gives is multiplied by an input that has the default 1."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for node in copy.graph.node:
+        node.input[:] = [f"{tensor}.switched" if name == tensor else name for name in node.input]
+    at = next(i for i, node in enumerate(copy.graph.node) if tensor in node.output)
+    switch = onnx.helper.make_node("Mul", [tensor, "switch"], [f"{tensor}.switched"])
+    copy.graph.node.insert(at + 1, switch)
+    copy.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0.25), "switch"))
+    return networks.save(copy, path)
+
+
+@pytest.mark.parametrize(
+    ("model", "layer", "tensor", "shape"),
+    [
+        (networks.small_cnn(), "features.1", "/features/features.1/Relu_output_0", (3, 16, 16)),
+        (networks.small_cnn(batch=4), "features.3", "/features/features.3/Relu_output_0", (3, 16, 16)),
+        (networks.small_cnn(opset=9), "features.1", "/features/features.1/Relu_output_0", (3, 16, 16)),
+        (networks.squeeze_and_excitation(), "relu", "/relu/Relu_output_0", (3, 16, 16)),
+        (networks.channels_last(), "block.relu", "/block/relu/Relu_output_0", (12, 16, 3)),
+        (networks.separable(), "act", "/act/Clip_output_0", (3, 16, 16)),
+    ],
+    ids=["early", "fixed batch", "lifted", "gate", "channels last", "skip"],
+)
+def test_it_gives_what_the_changed_network_gives(
+    model: onnx.ModelProto, layer: str, tensor: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    tapped = open_model(networks.save(model, tmp_path / "net.onnx"))
+    assert tapped.describe((1, *shape)).tail is None
+    tapped.prepare(Request(output="logits", cam_layer=layer, tail=True))
+    other = open_model(written_out(model, tensor, tmp_path / "switched.onnx"))
+    other.prepare(Request(output="logits"))
+    for batch in (1, 4, 6):
+        captured = tapped.run(pictures((batch, *shape), seed=batch))
+        assert captured.tail is not None
+        assert captured.activation is not None
+        np.testing.assert_allclose(captured.tail(captured.activation), captured.outputs, rtol=1e-5, atol=1e-6)
+        expected = other.run(pictures((batch, *shape), seed=batch)).outputs
+        assert np.abs(expected - captured.outputs).max() > 1e-3
+        np.testing.assert_allclose(captured.tail(captured.activation * 0.25), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("final", ["Softmax", "Sigmoid"])
+def test_it_stops_before_a_final_function(final: str, tmp_path: Path) -> None:
+    model = open_model(networks.save(networks.small_cnn(final=final), tmp_path / "net.onnx"))
+    model.describe((1, 3, 16, 16))
+    model.prepare(Request(output="scores", cam_layer="features.3", tail=True))
+    captured = model.run(pictures((3, 3, 16, 16)))
+    assert captured.tail is not None
+    assert captured.activation is not None
+    logits = captured.tail(captured.activation).astype(np.float64)
+    scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True) if final == "Softmax" else 1 / (1 + np.exp(-logits))
+
+    np.testing.assert_allclose(scores, captured.outputs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [networks.quantized, networks.integer_convolutions])
+def test_whole_numbers_go_on_as_such(make: object, tmp_path: Path) -> None:
+    model = open_model(networks.save(make(), tmp_path / "net.onnx"))  # type: ignore[operator]
+    description = model.describe((1, 3, 16, 16))
+    assert last_map(description.layers) is not None
+    assert description.tail is None
+    for layer in description.layers:
+        model.prepare(Request(output="logits", cam_layer=layer.name, tail=True))
+        captured = model.run(pictures((3, 3, 16, 16)))
+        assert captured.tail is not None
+        assert captured.activation is not None
+        off = np.abs(captured.tail(captured.activation) - captured.outputs).max()
+        assert off <= 1e-2 * np.abs(captured.outputs).max()
+        assert np.ptp(captured.tail(np.zeros_like(captured.activation)), axis=0).max() < 1e-6
+
+
+def test_half_precision_and_data_beside_the_file(tmp_path: Path) -> None:
+    half = networks.small_cnn(dtype="float16")
+    onnx.save(half, str(tmp_path / "net.onnx"), save_as_external_data=True, location="net.bin", size_threshold=0)
+    model = open_model(tmp_path / "net.onnx")
+    assert model.describe((1, 3, 16, 16)).tail is None
+    model.prepare(Request(output="logits", cam_layer="features.1", tail=True))
+    captured = model.run(pictures((3, 3, 16, 16)))
+    assert captured.tail is not None
+    assert captured.activation is not None
+
+    np.testing.assert_allclose(captured.tail(captured.activation), captured.outputs, rtol=1e-2, atol=1e-2)
+
+
+def test_a_layer_that_the_output_does_not_read_is_refused(tmp_path: Path) -> None:
+    net = networks.Net()
+    first = net.add("Relu", net.conv("image", (3, 4), 3, name="/a/Conv"), name="/a/Relu")
+    second = net.add("Relu", net.conv("image", (3, 4), 3, name="/b/Conv"), name="/b/Relu")
+    for x, out in ((first, "one"), (second, "two")):
+        net.add("ReduceMean", x, out=out, axes=[2, 3], keepdims=0)
+    path = networks.save(net.model(("b", 3, 8, 8), {"one": ("b", 4), "two": ("b", 4)}), tmp_path / "net.onnx")
+    model = open_model(path)
+    assert model.describe((1, 3, 8, 8)).tail is None
+
+    with pytest.raises(ModelError, match="can't be run on from the layer 'a' to the output 'two': no output dep"):
+        model.prepare(Request(output="two", cam_layer="a", tail=True))
