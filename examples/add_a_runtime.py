@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 import audit
 from audit.demo import write_demo
 from audit.errors import ModelError
-from audit.runtimes import RUNTIMES, Capture, Description, Request, TensorSpec
+from audit.runtimes import RUNTIMES, Capture, Description, Randomized, Request, TensorSpec
 
 
 class MeanColorModel:
@@ -65,6 +65,10 @@ class MeanColorModel:
         return Capture(
             outputs=(images.mean(axis=(2, 3)) @ self._weight.T + self._bias).astype(np.float32), strengths={}
         )
+
+    def randomized(self, share: float, seed: int) -> Randomized:
+        """Asked for only where there is a map to be checked."""
+        raise ModelError("the model has no layers whose weights could be drawn anew", where=self.path)
 
     def close(self) -> None:
         """Nothing is held."""

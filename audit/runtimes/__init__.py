@@ -132,6 +132,16 @@ class Capture:
     reasons: tuple[str | None, ...] = ()  # [B] why there is no answer, where the model knows
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Randomized:
+    """A network with weights drawn anew, prepared like the one that it was made from."""
+
+    model: Model
+    head: Head | None  # its own, at the output asked for, where that has one
+    layers: int  # how many layers have other weights now
+    of: int  # how many layers have weights
+
+
 class Model(Protocol):
     """An opened model file, or a table of what a model said."""
 
@@ -156,6 +166,16 @@ class Model(Protocol):
     def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:
         """One forward pass. A fixed batch is served in pieces, the last one padded. `paths` are the images' own, in the
         probe set: a network has no use for them."""
+
+    def randomized(self, share: float, seed: int) -> Randomized:
+        """The same file opened again, with the weights of the last `share` (0 to 1) of its layers drawn anew, at least
+        those of the last one, and prepared for the same map.
+
+        The entries of each weight tensor with two axes or more are put into a random order, so that their mean and
+        their spread stay; biases and normalizations are left as they are. This model itself is not touched.
+
+        Raises ModelError with the reason where the weights can't be changed.
+        """
 
     def close(self) -> None:
         """Free sessions and memory."""

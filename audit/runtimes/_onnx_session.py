@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 from collections.abc import Sequence
@@ -35,9 +36,16 @@ class Sessions:
         if device == "cuda" and not has_cuda:
             raise _no_cuda("onnxruntime was installed without it")
         self._path = path
+        self._source: bytes | None = None  # None: the file itself
         self._asked = device
         self._threads = threads
         self._providers = [CUDA, CPU] if has_cuda and device != "cpu" else [CPU]
+
+    def of(self, source: bytes) -> Sessions:
+        """The same for a changed copy of the file, in its place."""
+        changed = copy.copy(self)
+        changed._source = source  # noqa: SLF001  its own copy
+        return changed
 
     def open(self, model: bytes | None = None, *, optimize: bool = True) -> InferenceSession:
         """A session of the file itself, or of a changed copy of it.
@@ -56,6 +64,7 @@ class Sessions:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not optimize:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        model = model or self._source
         if model is not None:
             folder = str(self._path.parent.resolve())
             options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)

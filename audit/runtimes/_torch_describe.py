@@ -73,6 +73,14 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
     )
 
 
+def look_again(program: Program, images: Any, seen: Seen) -> Seen:
+    """What is in the same network with other weights: only its heads are read anew, from one run."""
+    tails = {n: find_tail(program, v) for n, v in program.outputs.items() if v is not None}
+    failure, values = _trial(program, images, [], tails)
+    heads = {} if failure else _heads(program, dict.fromkeys(tails), tails, values, list(seen.found.values()))[0]
+    return replace(seen, description=replace(seen.description, heads=heads), tails=tails)
+
+
 def _pooled(program: Program, tails: Mapping[str, Tail]) -> set[int]:
     """Where the maps that heads read are made."""
     places = (program.maker(tail.values[0]) for tail in tails.values() if tail.values)

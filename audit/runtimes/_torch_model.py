@@ -1,24 +1,29 @@
 """A network of torch behind the contract of a model: described, tapped, run, guarded."""
 
+# ruff: noqa: SLF001  a model with other weights is a changed copy of itself
+
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import MachineError, ModelError, UsageError, nearest
-from audit.runtimes import REDUCTIONS, Capture, Description, Request, TensorSpec
+from audit.runtimes import REDUCTIONS, Capture, Description, Randomized, Request, TensorSpec
 from audit.runtimes._batching import pieces
 from audit.runtimes._layers import PLAIN
 from audit.runtimes._torch_capture import channels_first, gradient_of, joined, rows
-from audit.runtimes._torch_describe import Seen, look_inside
+from audit.runtimes._torch_describe import Seen, look_again, look_inside
 from audit.runtimes._torch_input import computing_type, fixed_batches, image_input
 from audit.runtimes._torch_layers import Found
 from audit.runtimes._torch_program import Program, Tapped, tensors
+from audit.runtimes._torch_redraw import redraw
 from audit.runtimes._torch_speed import faster_order
 from audit.runtimes._torch_trials import GUARD_TOLERANCE, difference, reason_of, reducible, untouched
 
@@ -38,6 +43,7 @@ class TorchModel:
         metadata: what the file says about itself.
         example: shape of the picture that it was exported with, None where it is free, () where the file has kept none.
         wanted: the type of the picture where the file says it, None: that of the weights.
+        again: reads the file once more, for a network that nobody else uses.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class TorchModel:
         metadata: Mapping[str, str],
         example: tuple[int | None, ...] = (),
         wanted: Any = None,
+        again: Callable[[], Program],
     ) -> None:
         self.path, self.format, self.device = path, format, device
         self.files: tuple[Path, ...] = (path,)
@@ -59,6 +66,7 @@ class TorchModel:
         self.guard: float | None = None
         self.notes: tuple[str, ...] = ()
         self._program: Program | None = program
+        self._again = again
         self._type = wanted if wanted is not None else computing_type(program)
         self._example = example
         self.inputs: tuple[TensorSpec, ...] = (image_input(program, self._type, example),)
@@ -68,10 +76,12 @@ class TorchModel:
         self._tapped: Tapped | None = None
         self._apart, self._layout = False, PLAIN
         self._order: Any = None
+        self._shape: Sequence[int] = ()  # of the pictures that it was described for
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
         with self._running(shape[1:]):
             images = self._trial_images(shape)
+            self._shape = shape
             self._order = faster_order(self._opened(), images)
             images = self._ordered(images)
             self._seen = look_inside(self._opened(), images, self.inputs, fixed=self.batch is not None)
@@ -105,6 +115,23 @@ class TorchModel:
     def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:  # noqa: ARG002 a network sees pictures
         with self._running(images.shape[1:]):
             return joined([self._pass(piece, real) for piece, real in pieces(images, self.batch)])
+
+    def randomized(self, share: float, seed: int) -> Randomized:
+        seen, request = self._described(), self._request
+        if request is None:
+            raise ModelError("the model has not been prepared for a run", where=self.path)
+        changed = copy.copy(self)
+        with changed._running(self._shape[1:]):
+            changed._program = program = self._again()
+            layers, of = redraw(program, share, seed)
+            if self._order is not None:
+                program.arrange(self._order)
+            noise = torch_noise((self.batch or 2, *self._shape[1:])).to(device=self.device, dtype=self._type)
+            changed._seen = look_again(program, changed._ordered(noise), seen)
+        changed.prepare(dataclasses.replace(request, reductions={}))
+        changed.guard = 0.0  # its outputs are nobody's answer
+        head = changed._described().description.heads.get(request.output)
+        return Randomized(model=changed, head=head, layers=layers, of=of)
 
     def close(self) -> None:
         self._program = self._seen = self._tapped = self._request = None
@@ -149,12 +176,10 @@ class TorchModel:
 
     def _trial_images(self, shape: tuple[int, int, int, int]) -> Any:
         """Noise in a batch that the model takes: of two pictures where it takes any. Notes a fixed batch size."""
-        import torch
-
         program = self._opened()
         taken, refusals = {}, {}
         for batch in (2, 1, *fixed_batches(program), *(n for n in self._example[:1] if n)):
-            noise = torch.randn((batch, *shape[1:]), generator=torch.Generator().manual_seed(0))
+            noise = torch_noise((batch, *shape[1:]))
             images = noise.to(device=self.device, dtype=self._type)
             try:
                 returned = untouched(program, images)
@@ -222,6 +247,13 @@ class TorchModel:
             raise ModelError(
                 f"the model failed on pictures of this shape: {reason_of(error)}", value=size, where=self.path
             ) from error
+
+
+def torch_noise(shape: Sequence[int]) -> Any:
+    """The same pictures of noise in every call."""
+    import torch
+
+    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(0))
 
 
 def device_of(name: str) -> str:

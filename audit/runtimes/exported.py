@@ -29,20 +29,17 @@ class ExportedRuntime:
             torch.set_num_threads(threads)
         try:
             with silence(), weights_only():
-                program = _placed(torch.export.load(str(path)), place)
-                module = program.module(check_guards=False)
-                image, keyword = _image(program, module, path)
-                for weight in module.parameters():
-                    weight.requires_grad_(requires_grad=False)
-                seen = image.meta["val"]
+                graph = _graph(path, place)
+                seen = graph.fx_image.meta["val"]
                 return TorchModel(
                     path,
-                    ExportedGraph(module, image, keyword=keyword),
+                    graph,
                     format="torch.export",
                     device=place,
                     metadata=metadata,
                     example=tuple(n if isinstance(n, int) else None for n in seen.shape),
                     wanted=seen.dtype,
+                    again=lambda: _again(path, place),
                 )
         except AuditError:
             raise
@@ -50,6 +47,23 @@ class ExportedRuntime:
             if isinstance(error, RuntimeError):
                 check_memory(error)
             raise ModelError(f"torch can't load the file: {reason_of(error)}", where=path, hint=EXPORT) from error
+
+
+def _graph(path: Path, device: str) -> ExportedGraph:
+    import torch
+
+    program = _placed(torch.export.load(str(path)), device)
+    module = program.module(check_guards=False)
+    image, keyword = _image(program, module, path)
+    for weight in module.parameters():
+        weight.requires_grad_(requires_grad=False)
+    return ExportedGraph(module, image, keyword=keyword)
+
+
+def _again(path: Path, device: str) -> ExportedGraph:
+    check_file(path)  # it may have been changed since
+    with silence(), weights_only():
+        return _graph(path, device)
 
 
 RUNTIMES.add("exported", ExportedRuntime())

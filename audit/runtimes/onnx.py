@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError, UsageError, nearest
-from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Description, Model, Request, TensorSpec
+from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Description, Model, Randomized, Request, TensorSpec
 from audit.runtimes._batching import pieces, run_in_batches
 from audit.runtimes._onnx_describe import NO_GRADIENTS, Seen, look_inside
 from audit.runtimes._onnx_input import computes_in_half, output_specs, picture_input
 from audit.runtimes._onnx_lift import lift
 from audit.runtimes._onnx_onward import Onward, Piece, Rerun, tolerance_of
+from audit.runtimes._onnx_redraw import redrawn, serialized
 from audit.runtimes._onnx_safety import external_files, read_safely
 from audit.runtimes._onnx_session import CUDA, Sessions, run_session
 from audit.runtimes._onnx_tail import NoTail, tail_of
@@ -59,6 +61,7 @@ class OnnxModel:
         self._file: ModelProto | None = file
         self._lifted: tuple[ModelProto, str | None] | None = None
         self._seen: Seen | None = None
+        self._shape = (1, 0, 0, 0)  # of the input that it was described for
         self._tapped: InferenceSession | None = None
         self._apart = False  # outputs come from the untouched session although there is a tapped one
         self._request = Request(output=self.outputs[0].name)
@@ -78,6 +81,7 @@ class OnnxModel:
                 allowed=" x ".join("any" if known is None else str(known) for known in given[1:]),
                 where=self.path,
             )
+        self._shape = shape
         noise = np.random.default_rng(0).normal(size=(self.batch or 1, *shape[1:]))
         if self.inputs[0].dtype == "uint8":
             noise = np.clip(noise * 64 + 128, 0, 255)
@@ -156,6 +160,14 @@ class OnnxModel:
             activation=got[self._activation] if self._activation else None,
             tail=self._rerun.of(seen) if self._rerun is not None else None,
         )
+
+    def randomized(self, share: float, seed: int) -> Randomized:
+        model, layers, of = redrawn(self._graph()[0], self.path, share, seed)
+        changed = OnnxModel(self.path, model, self._sessions.of(serialized(model, self.path)))
+        heads = changed.describe(self._shape).heads
+        changed.prepare(dataclasses.replace(self._request, reductions={}))
+        changed.guard = 0.0  # its outputs are nobody's answer, so there is nothing to hold them against
+        return Randomized(model=changed, head=heads.get(self._request.output), layers=layers, of=of)
 
     def close(self) -> None:
         self._bare = self._tapped = self._file = self._lifted = self._seen = self._onward = self._rerun = None

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.errors import ModelError, nearest
-from audit.runtimes import RUNTIMES, Answers, Capture, Description, Model, Request, TensorSpec
+from audit.runtimes import RUNTIMES, Answers, Capture, Description, Model, Randomized, Request, TensorSpec
 from audit.runtimes._prediction_table import read_predictions
 
 CLOSED = "a table of predictions holds no activations: what happens inside the model can be seen in a model file only"
@@ -120,6 +120,11 @@ class PredictionTable:
         reasons = [NO_ANSWER if s else None for s in silent]
         reasons = [reason if a else NOT_ASKED for reason, a in zip(reasons, asked, strict=True)]
         return Capture(outputs=outputs, strengths={}, decisions=decisions, reasons=tuple(reasons))
+
+    def randomized(self, share: float, seed: int) -> Randomized:
+        """A table has no weights: ModelError."""
+        del share, seed
+        raise ModelError(CLOSED, where=self.path)
 
     def close(self) -> None:
         """Nothing is held open."""

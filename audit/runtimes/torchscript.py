@@ -27,22 +27,35 @@ class TorchScriptRuntime:
             torch.set_num_threads(threads)
         try:
             with silence():
-                module = torch.jit.load(str(path), map_location=place).eval()
-                check_arguments(module, path)
-                check_graphs(module, path)
-                for parameter in module.parameters():
-                    parameter.requires_grad_(requires_grad=False)
                 return TorchModel(
                     path,
-                    ScriptProgram(module),
+                    _program(path, place),
                     format="torchscript",
                     device=place,
                     metadata=contents.metadata,
                     example=contents.traced[0] if contents.traced else (),
+                    again=lambda: _again(path, place),
                 )
         except RuntimeError as error:
             check_memory(error)
             raise ModelError(f"torch can't load the file: {reason_of(error)}", where=path, hint=EXPORT) from error
+
+
+def _program(path: Path, device: str) -> ScriptProgram:
+    import torch
+
+    module = torch.jit.load(str(path), map_location=device).eval()
+    check_arguments(module, path)
+    check_graphs(module, path)
+    for parameter in module.parameters():
+        parameter.requires_grad_(requires_grad=False)
+    return ScriptProgram(module)
+
+
+def _again(path: Path, device: str) -> ScriptProgram:
+    check_file(path)  # it may have been changed since
+    with silence():
+        return _program(path, device)
 
 
 RUNTIMES.add("torchscript", TorchScriptRuntime())

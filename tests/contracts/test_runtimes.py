@@ -146,3 +146,37 @@ def test_text_under_the_suffix_is_refused_in_one_line(path: Path) -> None:
 
     assert path.name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_weights_can_be_drawn_anew_top_layers_first_and_the_model_stays_as_it_is(path: Path) -> None:
+    model = open_model(path)
+    request = _everything(model)
+    model.prepare(request)
+    before = model.run(_images(4))
+    made = [model.randomized(share, seed=1) for share in (0.0, 0.5, 1.0)]
+    seen = [one.model.run(_images(4)) for one in made]
+    after = model.run(_images(4))
+
+    assert [one.layers for one in made] == sorted({one.layers for one in made})
+    assert (made[0].layers, made[-1].layers) == (1, made[-1].of)
+    assert np.array_equal(seen[0].activation, before.activation)  # the head alone: the map's layer is before it
+    assert not np.allclose(seen[-1].activation, before.activation, atol=1e-3)
+    for one, capture in zip(made, seen, strict=True):
+        assert one.head is not None
+        logits = capture.activation.mean(axis=(2, 3)) @ one.head.weight.T + one.head.bias
+        assert np.allclose(logits, capture.outputs, rtol=1e-4, atol=1e-5)
+        assert not np.allclose(capture.outputs, before.outputs, atol=1e-3)
+    assert np.array_equal(after.outputs, before.outputs)
+    assert np.array_equal(after.activation, before.activation)
+
+
+def test_drawn_weights_keep_their_scale_and_follow_the_seed(path: Path) -> None:
+    model = open_model(path)
+    model.prepare(_everything(model))
+    heads = [model.randomized(0.0, seed).head for seed in (1, 1, 2)]
+    own = next(iter(model.describe((1, 3, 16, 16)).heads.values()))
+
+    assert all(np.array_equal(np.sort(head.weight, axis=None), np.sort(own.weight, axis=None)) for head in heads)
+    assert np.array_equal(heads[0].weight, heads[1].weight)
+    assert not np.array_equal(heads[0].weight, heads[2].weight)
+    assert all(np.array_equal(head.bias, own.bias) for head in heads)
