@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from audit.runtimes._torch_program import Tapped, named_outputs
+from audit.runtimes._torch_program import Resumed, Tapped, named_outputs
 
 _REUSED = re.compile(r"@\d+$")  # a module that is called again
 _WORDS = {bool: "bool", int: "int", float: "float", str: "str", type(None): "NoneType"}
@@ -109,6 +109,11 @@ class ExportedGraph:
         from audit.runtimes._exported_taps import ExportedTapped
 
         return ExportedTapped(self, values, strengths, leaf)
+
+    def resumed(self, logits: Any, place: int) -> Resumed:
+        from audit.runtimes._exported_taps import ExportedResumed
+
+        return ExportedResumed(self, logits, place)
 
     def maker(self, value: Any) -> int | None:
         return self._places.get(id(value))

@@ -107,3 +107,52 @@ class ExportedTapped:
                 if self._place.get(user, -1) > place:
                     user.replace_input_with(old, read)
         return leaf
+
+
+class ExportedResumed:
+    """A program's forward from a layer on. See `audit.runtimes._torch_program.Program.resumed`."""
+
+    def __init__(self, program: ExportedGraph, logits: Any, place: int) -> None:
+        import torch
+
+        graph = torch.fx.Graph()
+        mirrored: dict[Any, Any] = {}
+        graph.graph_copy(program.module.graph, mirrored)
+        at = {call: number for number, call in enumerate(graph.nodes)}
+        node = program.nodes[place]
+        layer, wanted = mirrored[node.call], mirrored[program.call_of(logits)]
+        if max((at[mirrored[one.call]] for one in program.nodes if in_place(one)), default=-1) > at[wanted]:
+            with graph.inserting_after(wanted):
+                wanted = graph.call_function(copy_of, (wanted,))
+        with graph.inserting_after(mirrored[program.fx_image]):
+            given = graph.placeholder("given")
+        for old in [layer, layer.args[0]] if in_place(node) else [layer]:
+            for user in list(old.users):
+                if at.get(user, -1) > at[layer]:
+                    user.replace_input_with(old, given)
+        graph.output(wanted)
+        _erase_unused(graph)
+        self._module = torch.fx.GraphModule(program.module, graph)
+
+    def __call__(self, images: Any, value: Any, /) -> Any:
+        """The logits."""
+        import torch
+
+        with torch.no_grad():
+            return self._module(images, value)
+
+
+def _erase_unused(graph: Any) -> None:
+    """Take out what nothing reads. A call that writes into memory stays, unless it is memory of a value that nothing
+    else reads and that is no view of another's."""
+    for call in reversed(list(graph.nodes)):
+        if call.op != "call_function" or call.users:
+            continue
+        schema = getattr(call.target, "_schema", None)
+        if schema is not None and schema.is_mutable:
+            written = call.args[0]
+            made = getattr(getattr(written, "target", None), "_schema", None)
+            fresh = made is not None and all(one.alias_info is None for one in made.returns)
+            if not fresh or len(written.users) > 1:
+                continue
+        graph.erase_node(call)

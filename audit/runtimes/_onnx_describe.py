@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Description, Head, Layer, TensorSpec
+from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE
 from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
 from audit.runtimes._onnx_graph import Graph, Place
 from audit.runtimes._onnx_heads import NotLinear, Route, compose, trace
 from audit.runtimes._onnx_names import Names
-from audit.runtimes._onnx_onward import HALF_TOLERANCE, TOLERANCE, tolerance_of
+from audit.runtimes._onnx_onward import tolerance_of
 from audit.runtimes._onnx_safety import nested_nodes
 from audit.runtimes._onnx_taps import Taps
 from audit.runtimes._onnx_trials import Run, try_tails

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError
+from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE, apart
 from audit.runtimes._onnx_session import Sessions, run_session
 from audit.runtimes._onnx_tail import CHANGED, NoTail, Tail
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
     from audit.runtimes._onnx_taps import Taps
-
-TOLERANCE = 1e-4
-HALF_TOLERANCE = 1e-2  # float16 carries three digits; a number rounded the other way in int8 is further off
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,19 +116,6 @@ def table(values: NDArray[Any]) -> NDArray[np.float32]:
     import numpy as np
 
     return values.astype(np.float32, copy=False).reshape(len(values), -1)
-
-
-def apart(whole: NDArray[np.float32], tail: NDArray[np.float32]) -> float:
-    """Largest difference relative to the largest logit; infinite where others are not finite."""
-    import numpy as np
-
-    if whole.shape != tail.shape:
-        return float("inf")
-    both = np.isfinite(whole) & np.isfinite(tail)
-    if not np.array_equal(whole[~both], tail[~both], equal_nan=True):
-        return float("inf")
-    a, b = whole[both].astype(np.float64), tail[both].astype(np.float64)
-    return float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-6)) if a.size else 0.0
 
 
 def cut_up(rows: NDArray[Any], sizes: Sequence[int]) -> Iterator[NDArray[Any]]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from audit.errors import ModelError
 from audit.runtimes import Layer
+from audit.runtimes._agreement import apart
 from audit.runtimes._onnx_graph import Graph, Place
-from audit.runtimes._onnx_onward import Onward, Piece, apart, table
+from audit.runtimes._onnx_onward import Onward, Piece, table
 from audit.runtimes._onnx_tail import CHANGED, NoTail, Tail, tail_of
 from audit.runtimes._onnx_taps import Taps
 

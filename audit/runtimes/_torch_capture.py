@@ -56,6 +56,23 @@ def gradient_of(
     return gradient
 
 
+def native_of(changed: NDArray[np.float32], value: Any, layout: Layout) -> Any:
+    """A map [B, C, h, w] in the place of the first B rows of a network's own value: its type, its order of axes, in
+    memory too; spare tokens and further rows stay as they are."""
+    import numpy as np
+    import torch
+
+    given = torch.from_numpy(np.ascontiguousarray(changed, dtype=np.float32))
+    if layout.grid is not None:
+        given = given.flatten(2).transpose(1, 2)
+    elif layout.last:
+        given = given.permute(0, 2, 3, 1)
+    whole = torch.empty_like(value).copy_(value)
+    spare = layout.spare if layout.grid is not None else 0
+    (whole[: len(given), spare:] if spare else whole[: len(given)]).copy_(given)
+    return whole
+
+
 def joined(parts: list[Capture]) -> Capture:
     """The captures of consecutive pieces as one."""
     import numpy as np
@@ -69,9 +86,15 @@ def joined(parts: list[Capture]) -> Capture:
     def gradient(targets: NDArray[np.int64]) -> NDArray[np.float32]:
         return np.concatenate([one(some) for one, some in zip(gradients, np.split(targets, edges), strict=True)])
 
+    tails = [part.tail for part in parts if part.tail is not None]
+
+    def tail(changed: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.concatenate([one(some) for one, some in zip(tails, np.split(changed, edges), strict=True)])
+
     return Capture(
         outputs=np.concatenate([part.outputs for part in parts]),
         strengths={key: np.concatenate([part.strengths[key] for part in parts]) for key in parts[0].strengths},
         activation=np.concatenate(activations) if activations else None,
         gradient=gradient if gradients else None,
+        tail=tail if tails else None,
     )

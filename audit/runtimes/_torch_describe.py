@@ -50,7 +50,7 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
     batches = [images, images if fixed else images[:1], images]
     tried = try_taps(program, batches, layers, {layer.name: layer for layer in found}, tails)
     layers = tuple(replace(layer, unread=layer.name in tried.unread) for layer in layers)
-    broken, no_gradients = failure or tried.broken, tried.no_gradients
+    broken, no_gradients, no_tail = failure or tried.broken, tried.no_gradients, tried.no_tail
     if broken:
         reason = f"this file can't be looked into: {broken}"
         layers = tuple(replace(layer, reason=layer.reason or reason) for layer in layers)
@@ -67,6 +67,7 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
             heads_missing={name: missing.get(name, ASSEMBLED) for name in returned if name not in heads},
             final={name: tails[name].final if name in tails else None for name in returned},
             gradients=None if no_gradients is None else f"this file gives no gradients: {no_gradients}",
+            tail=None if no_tail is None else f"this file can't be run on from a layer: {no_tail}",
         ),
         found={layer.name: layer for layer in found},
         tails=tails,

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import MachineError, ModelError, UsageError, nearest
 from audit.runtimes import REDUCTIONS, Capture, Description, Randomized, Request, TensorSpec
+from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE, apart
 from audit.runtimes._batching import pieces
 from audit.runtimes._layers import PLAIN
-from audit.runtimes._torch_capture import channels_first, gradient_of, joined, rows
+from audit.runtimes._torch_capture import channels_first, gradient_of, joined, native_of, rows
 from audit.runtimes._torch_describe import Seen, look_again, look_inside
 from audit.runtimes._torch_input import computing_type, fixed_batches, image_input
 from audit.runtimes._torch_layers import Found
-from audit.runtimes._torch_program import Program, Tapped, tensors
+from audit.runtimes._torch_program import Program, Resumed, Tapped, tensors
 from audit.runtimes._torch_redraw import redraw
 from audit.runtimes._torch_speed import faster_order
 from audit.runtimes._torch_trials import GUARD_TOLERANCE, difference, reason_of, reducible, untouched
@@ -74,6 +75,8 @@ class TorchModel:
         self._request: Request | None = None
         self._seen: Seen | None = None
         self._tapped: Tapped | None = None
+        self._resumed: Resumed | None = None
+        self._resumes = False  # seen to give the same logits as the whole network
         self._apart, self._layout = False, PLAIN
         self._order: Any = None
         self._shape: Sequence[int] = ()  # of the pictures that it was described for
@@ -91,6 +94,7 @@ class TorchModel:
     def prepare(self, request: Request) -> None:
         seen, program = self._described(), self._opened()
         self._request, self._tapped, self._apart, self.guard, self.notes = request, None, False, None, ()
+        self._resumed, self._resumes = None, False
         names = [spec.name for spec in self.outputs]
         if request.output not in names:
             raise UsageError(
@@ -102,13 +106,18 @@ class TorchModel:
         strengths = [reducible(self._layer(name)) for name in request.reductions]
         layer = None if request.cam_layer is None else self._layer(request.cam_layer, spatial=True)
         self._layout = layer.layout if layer is not None else PLAIN
-        if request.gradients:
-            if layer is None or seen.description.gradients is not None:
-                raise ModelError(seen.description.gradients or "gradients need a layer to map", where=self.path)
-            logits = seen.tails[request.output].logits
-            self._tapped = program.tapped(values=[logits], strengths=strengths, leaf=layer.place)
+        if request.gradients and (layer is None or seen.description.gradients is not None):
+            raise ModelError(seen.description.gradients or "gradients need a layer to map", where=self.path)
+        if request.tail and (layer is None or seen.description.tail is not None):
+            raise ModelError(seen.description.tail or "what lies behind a layer needs a layer", where=self.path)
+        behind = [seen.tails[request.output].logits] if request.gradients or request.tail else []
+        if request.tail and layer is not None:
+            self._resumed = program.resumed(behind[0], layer.place)
+        if request.gradients and layer is not None:
+            self._tapped = program.tapped(values=behind, strengths=strengths, leaf=layer.place)
         elif layer is not None:
-            self._tapped = program.tapped(values=[program.nodes[layer.place].outputsAt(0)], strengths=strengths)
+            values = [*behind, program.nodes[layer.place].outputsAt(0)]
+            self._tapped = program.tapped(values=values, strengths=strengths)
         elif strengths:
             self._tapped = program.tapped(strengths=strengths)
 
@@ -134,7 +143,7 @@ class TorchModel:
         return Randomized(model=changed, head=head, layers=layers, of=of)
 
     def close(self) -> None:
-        self._program = self._seen = self._tapped = self._request = None
+        self._program = self._seen = self._tapped = self._resumed = self._request = None
 
     def _pass(self, images: NDArray[Any], real: int) -> Capture:
         """One forward pass over a piece of which the first `real` images count."""
@@ -144,7 +153,7 @@ class TorchModel:
         if self._tapped is None:
             return Capture(outputs=rows(untouched(self._opened(), fed)[request.output], real), strengths={})
         taken = self._tapped(fed)
-        mapped = taken.leaf if request.gradients else next(iter(taken.values), None)
+        mapped = taken.leaf.detach() if request.gradients else next(reversed(taken.values), None)
         return Capture(
             outputs=self._guarded(request.output, fed, tensors(taken.returned), real),
             strengths={
@@ -154,7 +163,27 @@ class TorchModel:
             },
             activation=None if mapped is None else channels_first(mapped[:real], self._layout),
             gradient=gradient_of(taken.values[0], taken.leaf, real, self._layout) if request.gradients else None,
+            tail=self._tail(fed, mapped, rows(taken.values[0], len(fed)), real) if request.tail else None,
         )
+
+    def _tail(
+        self, images: Any, value: Any, logits: NDArray[np.float32], real: int
+    ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        """`Capture.tail` of a piece, compared with the whole network's logits on the first."""
+        resumed = self._resumed
+        assert resumed is not None  # noqa: S101 - made by prepare
+        if not self._resumes:
+            off = apart(logits, rows(resumed(images, value.clone()), len(images)))
+            if not off <= (HALF_TOLERANCE if value.element_size() < 4 else TOLERANCE):
+                told = f"run on from the layer, the network gives other logits (by {off:.1e}, relative)"
+                raise ModelError(told, where=self.path)
+            self._resumes = True
+
+        def tail(changed: NDArray[np.float32]) -> NDArray[np.float32]:
+            with self._running(images.shape[1:]):
+                return rows(resumed(images, native_of(changed, value, self._layout)), real)
+
+        return tail
 
     def _guarded(self, output: str, images: Any, returned: Mapping[str, Any], real: int) -> NDArray[np.float32]:
         """The outputs; those of the untouched module where looking inside changed them on the first batch."""

@@ -28,6 +28,12 @@ class Tapped(Protocol):
     def __call__(self, images: Any, /) -> Taken: ...
 
 
+class Resumed(Protocol):
+    """A forward pass that goes on from a layer: pictures and the layer's value in, logits out."""
+
+    def __call__(self, images: Any, value: Any, /) -> Any: ...
+
+
 class Program(Protocol):
     """The forward of a network that takes one tensor (and others with defaults).
 
@@ -82,6 +88,14 @@ class Program(Protocol):
                 tokens to leave out at the front.
             leaf: place of the layer whose gradient is wanted: it is cut off from what is before it, so that gradients
                 are recorded for the tail of the network only.
+        """
+
+    def resumed(self, logits: Any, place: int) -> Resumed:
+        """The pass from a layer on, to a value of the graph. What else that reads of the pictures is computed again.
+
+        Args:
+            logits: the value wanted.
+            place: of the layer whose value is given.
         """
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Layer
+from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE, apart
 from audit.runtimes._torch_heads import Tail
 from audit.runtimes._torch_layers import Found
 from audit.runtimes._torch_program import Program, tensors
@@ -25,11 +26,12 @@ _BLOCKS = 6  # maps behind the last one whose cells are read
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tried:
-    """Why layers can't be tapped and why there are no gradients, None where they can and there are; the maps whose
-    cells nothing behind them reads."""
+    """Why layers can't be tapped, why there are no gradients and why the network can't be run on from the last map,
+    None where they can and there are and it can; the maps whose cells nothing behind them reads."""
 
     broken: str | None
     no_gradients: str | None
+    no_tail: str | None
     unread: frozenset[str] = frozenset()
 
 
@@ -53,10 +55,14 @@ def try_taps(
     maps = [found[layer.name] for layer in layers if layer.reason is None and layer.spatial]
     broken = _test_taps(program, batches, can) if can else None
     if broken or not maps:
-        return Tried(broken=broken, no_gradients=broken or "it has no map that can be reached")
+        reason = broken or "it has no map that can be reached"
+        return Tried(broken=broken, no_gradients=reason, no_tail=reason)
     if not tails:
-        return Tried(broken=None, no_gradients=ASSEMBLED)
-    return _test_gradients(program, batches, maps, tails)
+        return Tried(broken=None, no_gradients=ASSEMBLED, no_tail=ASSEMBLED)
+    no_gradients, unread = _test_gradients(program, batches, maps, tails)
+    last = next((one for one in reversed(maps) if one.name not in unread), maps[-1])
+    no_tail = _test_tail(program, batches, last, tails)
+    return Tried(broken=None, no_gradients=no_gradients, no_tail=no_tail, unread=frozenset(unread))
 
 
 def _test_taps(program: Program, batches: list[Any], can: list[Found]) -> str | None:
@@ -70,7 +76,9 @@ def _test_taps(program: Program, batches: list[Any], can: list[Found]) -> str | 
     return next((change for change in changes if change), None)
 
 
-def _test_gradients(program: Program, batches: list[Any], maps: list[Found], tails: Mapping[str, Tail]) -> Tried:
+def _test_gradients(
+    program: Program, batches: list[Any], maps: list[Found], tails: Mapping[str, Tail]
+) -> tuple[str | None, list[str]]:
     """The same with gradients. In the last block of a vision transformer only the class token is read by what follows:
     cells with a gradient of 0 throughout are said to be unread, and the map before them is tried."""
     unread: list[str] = []
@@ -79,16 +87,41 @@ def _test_gradients(program: Program, batches: list[Any], maps: list[Found], tai
         for leaf in reversed(maps[-_BLOCKS:]):
             got = _gradients(program, batches, leaf, tails)
             if isinstance(got, str):
-                return Tried(broken=None, no_gradients=got, unread=frozenset(unread))
+                return got, unread
             gradients = got
             if leaf.layout.grid is None or any(bool(one[leaf.layout.spare :].any()) for one in gradients):
                 break
             unread.append(leaf.name)
     except RuntimeError as error:
-        return Tried(broken=None, no_gradients=reason_of(error))
+        return reason_of(error), []
     scale = max(float(one.abs().max()) for one in gradients)
     same = all(float((one - gradients[0]).abs().max()) <= 1e-3 * scale for one in gradients)
-    return Tried(broken=None, no_gradients=None if same else "they change from call to call", unread=frozenset(unread))
+    return None if same else "they change from call to call", unread
+
+
+def _test_tail(program: Program, batches: list[Any], last: Found, tails: Mapping[str, Tail]) -> str | None:
+    """Run on from the last map: with its own value the logits are the same, with another they are not."""
+    changes = []
+    try:
+        tapped = program.tapped(values=[program.nodes[last.place].outputsAt(0), *(t.logits for t in tails.values())])
+        resumed = [program.resumed(tail.logits, last.place) for tail in tails.values()]
+        for images in batches[:2]:
+            value, *logits = tapped(images).values
+            half = value.dtype == logits[0].dtype and value.element_size() < 4
+            again = [run(images, value.clone()) for run in resumed]
+            off = max(apart(_array(a), _array(b)) for a, b in zip(logits, again, strict=True))
+            if not off <= (HALF_TOLERANCE if half else TOLERANCE):
+                return f"doing so changes the logits by {off:.1e}"
+            other = [run(images, 1 - 2 * value) for run in resumed]
+            changes += [apart(_array(a), _array(b)) for a, b in zip(again, other, strict=True)]
+    except RuntimeError as error:
+        return reason_of(error)
+    return None if max(changes) > 0 else f"no output depends on its last map, {last.name}"
+
+
+def _array(value: Any) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = value.detach().float().cpu().numpy()
+    return array
 
 
 def _gradients(program: Program, batches: list[Any], leaf: Found, tails: Mapping[str, Tail]) -> list[Any] | str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from audit.runtimes._torch_program import Tapped, walk
+from audit.runtimes._torch_program import Resumed, Tapped, walk
 
 _STEP = re.compile(r"([^.()]+)\(([^()]*)\)")  # of "layers(Sequential).0(BasicBlock).conv1(Conv2d)"
 _NO_STEP = {"SELF", "UNKNOWN_INSTANCE"}
@@ -58,6 +58,11 @@ class ScriptProgram:
         from audit.runtimes._torchscript_taps import ScriptTapped
 
         return ScriptTapped(self, values, strengths, leaf)
+
+    def resumed(self, logits: Any, place: int) -> Resumed:
+        from audit.runtimes._torchscript_taps import ScriptResumed
+
+        return ScriptResumed(self, logits, place)
 
     def scope(self, node: Any) -> tuple[str, ...]:
         return scope(self.module, node)

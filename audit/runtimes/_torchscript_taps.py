@@ -80,6 +80,33 @@ class ScriptTapped:
         )
 
 
+class ScriptResumed:
+    """A module's forward from a layer on. See `audit.runtimes._torch_program.Program.resumed`."""
+
+    def __init__(self, program: ScriptProgram, logits: Any, place: int) -> None:
+        import torch
+
+        self._module, self._defaults = program.module, program.defaults
+        graph, mirrored = _copy(program.graph)
+        nodes = list(graph.nodes())
+        wanted = mirrored[logits.unique()]
+        if _overwritten(graph, nodes)(wanted):
+            wanted = _insert(graph, nodes, wanted, "copy")
+        given = graph.addInput("given")
+        given.setType(torch._C.TensorType.get())
+        for old in _written(nodes[place]):
+            old.replaceAllUsesAfterNodeWith(nodes[place], given)
+        graph.eraseOutput(0)
+        graph.registerOutput(wanted)
+        torch._C._jit_pass_dce(graph)
+        self._function = torch._C._create_function_from_graph("resumed", graph)
+
+    def __call__(self, images: Any, value: Any, /) -> Any:
+        """The logits."""
+        with executing(grad=False):
+            return self._function(self._module, images, *self._defaults, value)
+
+
 @functools.cache
 def _pieces() -> Any:
     import torch
@@ -136,10 +163,14 @@ def _cut(graph: Any, nodes: list[Any], place: int, *, write: bool) -> Any:
         graph.setInsertPoint(nodes[place + 1] if place + 1 < len(nodes) else graph.return_node())
         read = graph.insertGraph(_pieces().copy.graph, [leaf])[0]
         graph.setInsertPoint(graph.return_node())
-    replaced = [value, next(iter(node.inputs()))] if in_place(node) else [value]
-    for old in replaced:  # an in-place operator has changed its input too
+    for old in _written(node):
         old.replaceAllUsesAfterNodeWith(read.node(), read)
     return leaf
+
+
+def _written(node: Any) -> list[Any]:
+    """The value of a node; an in-place operator has changed its input too."""
+    return [node.outputsAt(0), *([next(iter(node.inputs()))] if in_place(node) else [])]
 
 
 def _return(graph: Any, values: list[Any]) -> None:

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.torch
 SEEN = ("relu", "relu6", "leaky_relu", "silu", "gelu", "hard_swish")
 WORDS = {"hardswish": "hard_swish", "hardtanh": "relu6"}
 SPARE = {"vit": 1, "vit-pooled": 1, "deit": 2}
+FORMATS = ("onnx", "traced", "exported")
 MAPS = [name for name in zoo.ZOO if name != "perceptron"]
-FORMATS = ("onnx",)
 
 
 class Replaced(TorchFunctionMode):
@@ -126,8 +126,8 @@ def test_a_tail_gives_the_logits_of_the_eager_network(name: str, form: str, open
 
 @pytest.mark.parametrize("name", ["vit", "deit"])
 def test_every_format_maps_the_same_layer_of_a_transformer(name: str, opened: Any) -> None:
-    maps = {form: last_map(opened(name, form)[2].layers) for form in zoo.FORMATS}
-    unread = {form: [layer.name for layer in opened(name, form)[2].layers if layer.unread] for form in zoo.FORMATS}
+    maps = {form: last_map(opened(name, form)[2].layers) for form in FORMATS}
+    unread = {form: [layer.name for layer in opened(name, form)[2].layers if layer.unread] for form in FORMATS}
 
     assert {layer.name for layer in maps.values() if layer is not None} == {"blocks.0.mlp.1"}
     assert set(map(tuple, unread.values())) == {("blocks.1.mlp.1",)}
