@@ -1,0 +1,143 @@
+"""Looking inside against the bare forward pass over the same batches, in one process, alternating.
+
+    python -m tests.benchmarks.bench_taps
+    python -m tests.benchmarks.bench_taps --networks mobilenet_v2 --formats onnx --threads 1
+
+Outputs, activation strength at six layers in three reductions, CAM (Grad-CAM where the head needs it) and all measures
+of focus on five regions, with everything else that an audit computes of a picture. Pictures are decoded before.
+Beside the torch formats: captum's LayerActivation at the same layers, which is a pass that comes on top. Prints rows of
+a Markdown table: the ratio on the clock and, behind it, that of processor time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from audit.engines._observe import observe
+from audit.planning import Prepared, prepare
+from audit.probes import Batch, ProbeOptions, ProbeSet, read_probe
+from audit.runtimes import open_model
+from audit.settings import RunSettings
+from tests.benchmarks._alternating import Work, alternate
+from tests.benchmarks._networks import FORMATS, NETWORKS, eager, write
+from tests.benchmarks.bench_audit import decoded, write_probe
+
+HEAD = (
+    "| network | file | map | against | bare | ratio | of processor time |\n| --- | --- | --- | --- | --- | --- | --- |"
+)
+
+
+def prepared_for(path: Path, probe: ProbeSet, asked: argparse.Namespace, cam: str = "auto") -> Prepared:
+    model = open_model(path, device="cpu", threads=asked.threads)
+    settings = RunSettings(classes=("a", "b"), preprocess="imagenet", cam=cam, batch_size=asked.batch_size)
+    return prepare(model, probe, settings)
+
+
+def auditing(prepared: Prepared) -> Work:
+    def work(batch: Batch) -> object:
+        return observe(prepared.plan, batch)
+
+    return work
+
+
+def bare(path: Path, form: str, threads: int | None, *, spinning: bool = True) -> Work:
+    """A forward pass as anybody would write it. `spinning` false: onnxruntime with the option of our own sessions."""
+    if form == "onnx":
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        if not spinning:
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        return lambda batch: session.run(None, {name: batch.images})
+    import torch
+
+    module: Any = torch.jit.load(str(path)).eval() if form == "torchscript" else torch.export.load(str(path)).module()
+
+    def work(batch: Batch) -> object:
+        with torch.inference_mode():
+            return module(torch.from_numpy(batch.images)).numpy()
+
+    return work
+
+
+def layer_activation(network: Any, layers: list[str]) -> Work:
+    """captum's LayerActivation of the eager network at these layers. They are named after the module, with a number
+    behind it where that is used more than once; captum then gives the values of every use."""
+    import torch
+    from captum.attr import LayerActivation
+
+    known = dict(network.named_modules())
+    names = dict.fromkeys(name if name in known else name.rsplit("_", 1)[0] for name in layers)
+    looker = LayerActivation(network, [known[name] for name in names])
+
+    def work(batch: Batch) -> object:
+        with torch.inference_mode():
+            return looker.attribute(torch.from_numpy(batch.images))
+
+    return work
+
+
+def rows(name: str, form: str, folder: Path, probe: ProbeSet, asked: argparse.Namespace) -> list[str]:
+    import torch
+
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    path = write(name, folder, form)
+    prepared = prepared_for(path, probe, asked, asked.cam)
+    made = decoded(prepared, asked.batch_size)
+    ways = {"audit": auditing(prepared), "bare": bare(path, form, asked.threads)}
+    if form == "onnx":
+        ways["bare, without spinning"] = bare(path, form, asked.threads, spinning=False)
+    else:
+        layers = [layer["name"] for layer in prepared.model["layers"] if layer["tapped"]]
+        ways["captum"] = layer_activation(eager(name), layers)
+    times = alternate(ways, made, asked.repetitions)
+    cam = (prepared.model["cam"] or {}).get("method", "none")
+    found = [
+        f"| {name} | {form} | {cam} | {other} | {times[other].median:.2f} s | {times['audit'].against(times[other])} |"
+        for other in times
+        if other.startswith("bare")
+    ]
+    if "captum" in times:
+        share = times["captum"].against(times["bare"])
+        found.append(f"| {name} | {form} | none | captum / bare | {times['bare'].median:.2f} s | {share} |")
+    prepared.plan.model.close()
+    return found
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=128)
+    parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--threads", type=int, help="for both sides; default: as each chooses")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=["resnet18", "mobilenet_v2", "mobilenet_v3"])
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS))
+    parser.add_argument("--cam", default="auto")
+    asked = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as temporary:
+        probe = read_probe(write_probe(Path(temporary) / "probe", asked.images), ProbeOptions())
+        sys.stdout.write(HEAD + "\n")
+        for name in asked.networks:
+            for form in asked.formats:
+                folder = Path(temporary) / f"{name}-{form}"
+                folder.mkdir()
+                for row in rows(name, form, folder, probe, asked):
+                    sys.stdout.write(row + "\n")
+                    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
