@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit._answers import check_settings, classes_of, coverage, words_without_label
+from audit._prior import sample_activations, sample_rows
 from audit.cams import CamChoice, Mapper, choose
 from audit.engines import Plan
 from audit.errors import SettingsError, UsageError, nearest
@@ -20,6 +22,9 @@ from audit.settings import ModelSettings, RunSettings, classes_or_assumed, input
 from audit.tasks import TASKS, OutputSpec, Task
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from audit.inputs import InputSpec
 
 _LOOK = 16  # images looked at when the file does not say whether its output is a probability
@@ -96,11 +101,15 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
             classes=classes,
             reductions={layer.name: REDUCTIONS for layer in layers},
             cam_layer=chosen.layer if chosen else None,
-            gradients=chosen is not None and "gradients" in chosen.method.needs,
-            tail=chosen is not None and "tail" in chosen.method.needs,
+            gradients=chosen is not None and chosen.head is None and "gradients" in chosen.method.needs,
+            tail=chosen is not None and chosen.head is None and "tail" in chosen.method.needs,
         )
     )
     final, looked = _final(output.name, description, model, probe, spec)
+    mapper = Mapper(method=chosen.method, head=chosen.head, final=final) if chosen else None
+    sample = sample_rows(probe, classes, settings.seed) if mapper and mapper.method.fit else {}
+    if mapper is not None:
+        mapper = _fitted(mapper, model, probe, spec, sample)
     mean_maps = chosen is not None and (probe.aligned or probe.alignment is not None)
     if chosen is not None and not mean_maps:
         skipped += (Skipped(measure="mean_map", reason=_NOT_ALIGNED),)
@@ -112,7 +121,7 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
             task=task,
             output=OutputSpec(classes=classes, final=final, threshold=said.threshold, abstain_below=said.abstain_below),
             measures=measures,
-            mapper=Mapper(method=chosen.method, head=description.heads.get(output.name)) if chosen else None,
+            mapper=mapper,
             targets=TARGETS,
             regions=probe.regions if chosen else (),
             groupings=make_groupings(probe.table, probe.groupings),
@@ -121,11 +130,35 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
             workers=settings.workers or min(os.cpu_count() or 1, 8),
         ),
         skipped=skipped,
-        notes=(*covered, *assumed, *([guessed] if guessed else []), *looked, *probe.notes, *description.notes),
-        model=_model_block(
-            model, said, spec, description, output, classes, final if unscored is None else None, layers, cam
+        notes=(
+            *(*covered, *assumed, *([guessed] if guessed else []), *looked, *probe.notes, *description.notes),
+            *(_cost(chosen, sample) if chosen else ()),
         ),
+        model=_model_block(model, said, spec, description, output, classes, final if unscored is None else None, layers)
+        | {"cam": _cam_block(chosen, {classes[k]: len(rows) for k, rows in sample.items()}) if chosen else None},
     )
+
+
+def _fitted(
+    mapper: Mapper, model: Model, probe: ProbeSet, spec: InputSpec, sample: Mapping[int, NDArray[np.int64]]
+) -> Mapper:
+    """The method made ready: how pictures lie in memory, and what it learns from a sample of them."""
+    fit, head = mapper.method.fit, mapper.head
+    learned = fit(sample_activations(model, probe, spec, sample), head) if fit is not None and head else None
+    return dataclasses.replace(mapper, channels_last=spec.layout == "NHWC", fitted=learned)
+
+
+def _cost(chosen: CamChoice, sample: Mapping[int, NDArray[np.int64]]) -> Iterator[str]:
+    """What a map takes beside the one pass that every picture goes through."""
+    method = chosen.method
+    if chosen.extra_passes:
+        yield (
+            f"{method.title} runs {method.repeats} once more for every channel of the layer {chosen.layer}: "
+            f"{chosen.extra_passes:,} times a picture."
+        )
+    if sample:
+        pictures = sum(map(len, sample.values()))
+        yield f"{method.title} learned from {pictures:,} pictures of the probe set, looked at before the run."
 
 
 _NOT_ALIGNED = (
@@ -232,7 +265,6 @@ def _model_block(
     classes: tuple[str, ...],
     final: str | None,
     layers: tuple[Layer, ...],
-    cam: CamChoice | Skipped,
 ) -> dict[str, Any]:
     tapped = {layer.name for layer in layers}
     decided = description.answers is not None and description.answers.decided
@@ -260,16 +292,19 @@ def _model_block(
             }
             for layer in description.layers
         ],
-        "cam": (
-            {
-                "method": cam.method.name,
-                "title": cam.method.title,
-                "layer": cam.layer,
-                "reason": cam.reason,
-                "formula": cam.method.formula,
-                "source": cam.method.source,
-            }
-            if isinstance(cam, CamChoice)
-            else None
-        ),
+    }
+
+
+def _cam_block(chosen: CamChoice, sample: dict[str, int]) -> dict[str, Any]:
+    method = chosen.method
+    return {
+        "method": method.name,
+        "title": method.title,
+        "layer": chosen.layer,
+        "reason": chosen.reason,
+        "formula": method.formula,
+        "source": method.source,
+        "signed": method.signed,
+        "extra_passes": chosen.extra_passes,
+        "sample": sample or None,
     }

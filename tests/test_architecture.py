@@ -11,13 +11,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Lower floors never import higher ones; a room on a floor may use its own.
 FLOORS = [
-    {"errors", "inputs", "json"},
+    {"errors", "inputs", "json", "grids"},
     {"files"},
     {"rows"},
     {"registry", "result", "result_tables"},
     {"tallies"},
     {"groups", "statistics", "gate", "probes", "runtimes", "tasks", "cams", "measures", "demo"},
-    {"engines", "summary", "families", "strata", "within"},
+    {"engines", "prior", "summary", "families", "strata", "within"},
     {"records", "settings", "analyses"},
     {"planning"},
     {"provenance"},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audit.registry import Registry
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from audit.runtimes import Capture, Description, Head, Model
 
 
-Forward = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
+Forward = Callable[["NDArray[Any]"], "NDArray[np.floating[Any]]"]
+Sample = Iterable[tuple[int, "NDArray[np.float32]"]]  # class number, activation [n, C, h, w] of some of its pictures
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,19 +27,24 @@ class CamInput:
     """What a method may look at, as far as its `needs` say.
 
     `targets` [B] are class numbers; with a single-output head class 1 is the logit and class 0 its negative.
-    `gradient` [B, C, h, w] is of the target's logit; `weight` [K, C] is the linear head's; `outputs` [B, K] are the
-    model's own. `tail` gives logits [B, K] for another activation of the same images, `forward` outputs [B, K] for
-    other pictures [B, ...] in place of `images`.
+    `gradient` [B, C, h, w] is of the target's logit; `weight` [K, C] and `bias` [K] are the linear head's; `outputs`
+    [B, K] are the model's own. `tail` gives logits [B, K] for another activation of the same images, `forward` for
+    other pictures in place of `images` (the logarithm of the probabilities where the model ends in a softmax). `images`
+    are as they were fed, [B, C, H, W] or, with `channels_last`, [B, H, W, C].
     """
 
     activation: NDArray[np.float32]
     targets: NDArray[np.int64]
     gradient: NDArray[np.float32] | None = None
     weight: NDArray[np.float32] | None = None
+    bias: NDArray[np.float32] | None = None
     outputs: NDArray[np.floating[Any]] | None = None
     images: NDArray[Any] | None = None
+    channels_last: bool = False
     tail: Forward | None = None
     forward: Forward | None = None
+    fitted: Any = None  # what the method's own `fit` made of a sample
+    shared: dict[str, Any] = dataclasses.field(default_factory=dict)  # of one batch: what its targets have in common
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +52,8 @@ class CamMethod:
     """A way to make a map.
 
     `needs` holds words of "head", "gradients", "outputs", "tail", "forward"; the activation is always there. `compute`
-    gives float32 [B, h, w], signed as the method defines it; focus measures clip at 0.
+    gives float32 [B, h, w], signed as the method defines it; focus measures clip at 0. `fit` looks at activations of
+    each class before the run; what it gives comes back as `CamInput.fitted`.
     """
 
     name: str
@@ -54,14 +62,31 @@ class CamMethod:
     source: str
     needs: frozenset[str]
     compute: Callable[[CamInput], NDArray[np.float32]]
+    signed: bool = False  # cells that speak against the class are negative
+    by_class: bool = True  # false: the map is the same whatever the class
+    fit: Callable[[Sample, Head], Any] | None = None
+
+    @property
+    def repeats(self) -> str | None:
+        """What runs again once a channel: "the whole network", "the network behind the layer", or nothing."""
+        if "forward" in self.needs:
+            return "the whole network"
+        return "the network behind the layer" if "tail" in self.needs else None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Mapper:
-    """A method with what it has of the model beside the capture of a batch."""
+    """A method with what it has of the model beside the capture of a batch.
+
+    An exact head gives gradients and the tail by itself. `final` is the output's last step, as in
+    `audit.tasks.OutputSpec`.
+    """
 
     method: CamMethod
     head: Head | None
+    final: str | None = None
+    channels_last: bool = False
+    fitted: Any = None
 
     def maps(
         self, model: Model, capture: Capture, images: NDArray[Any], targets: NDArray[np.int64]
@@ -74,23 +99,97 @@ class Mapper:
             images: as they were fed, [B, ...].
             targets: class numbers [B], negative where an image has no such class.
         """
+        return self.maps_of(model, capture, images, (targets,))[0]
+
+    def maps_of(
+        self, model: Model, capture: Capture, images: NDArray[Any], several: Sequence[NDArray[np.int64]]
+    ) -> tuple[NDArray[np.float32], ...]:
+        """The same for several targets an image; what they have in common is computed once."""
+        shared: dict[str, Any] = {}
+        return tuple(self._maps(model, capture, images, targets, shared) for targets in several)
+
+    def _maps(
+        self,
+        model: Model,
+        capture: Capture,
+        images: NDArray[Any],
+        targets: NDArray[np.int64],
+        shared: dict[str, Any],
+    ) -> NDArray[np.float32]:
         import numpy as np
 
         assert capture.activation is not None  # noqa: S101 asked for whenever there is a method
-        needs, asked = self.method.needs, np.maximum(targets, 0)
+        needs, asked, head = self.method.needs, np.maximum(targets, 0), self.head
+        tail = capture.tail if head is None else functools.partial(logits_of, head)
         seen = CamInput(
             activation=capture.activation,
             targets=asked,
-            gradient=capture.gradient(asked) if "gradients" in needs and capture.gradient else None,
-            weight=self.head.weight if "head" in needs and self.head else None,
+            gradient=self._gradient(capture, asked) if "gradients" in needs else None,
+            weight=head.weight if "head" in needs and head else None,
+            bias=head.bias if "head" in needs and head else None,
             outputs=capture.outputs if "outputs" in needs else None,
             images=images if "forward" in needs else None,
-            tail=capture.tail if "tail" in needs else None,
-            forward=(lambda pictures: model.run(pictures).outputs) if "forward" in needs else None,
+            channels_last=self.channels_last,
+            tail=tail if "tail" in needs else None,
+            forward=(lambda pictures: as_logits(model.run(pictures).outputs, self.final))
+            if "forward" in needs
+            else None,
+            fitted=self.fitted,
+            shared=shared,
         )
-        made = self.method.compute(seen).astype(np.float32, copy=True)
-        made[(targets < 0) | ~np.isfinite(made).all(axis=(1, 2))] = np.nan
+        with np.errstate(all="ignore"):  # what comes of numbers that are not finite is no map
+            made = self.method.compute(seen).astype(np.float32, copy=True)
+        spoiled = ~np.isfinite(made).all(axis=(1, 2))
+        if seen.gradient is not None:  # a method may clip what is infinite below 0
+            spoiled |= ~np.isfinite(seen.gradient.min(axis=(1, 2, 3)))
+        made[(targets < 0) | spoiled] = np.nan
         return made
+
+    def _gradient(self, capture: Capture, targets: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """Of the target's logit: exact from the weights where the head is a pool and a linear layer."""
+        import numpy as np
+
+        if self.head is None or capture.activation is None:
+            return capture.gradient(targets) if capture.gradient else None
+        weight, shape = of_classes(self.head.weight), capture.activation.shape
+        each = weight[targets] / np.float32(shape[2] * shape[3])
+        return np.broadcast_to(each[:, :, None, None], shape)
+
+
+def of_classes(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A head's weight, one row a class: of a single logit class 1 is it, class 0 its negative."""
+    import numpy as np
+
+    return np.concatenate([-weight, weight]) if len(weight) == 1 else weight
+
+
+def logits_of(head: Head, activation: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    """Logits [B, K] of an activation [B, C, h, w]."""
+    import numpy as np
+
+    logits: NDArray[np.float64] = activation.mean(axis=(2, 3), dtype=np.float64) @ head.weight.T + head.bias
+    return logits
+
+
+def scores_of(logits: NDArray[np.floating[Any]], targets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The target's logit of each image, [B]. Logits [B, K]; one logit: class 1 is it, class 0 its negative."""
+    import numpy as np
+
+    table = np.concatenate([-logits, logits], axis=1) if logits.shape[1] == 1 else logits
+    return np.take_along_axis(table.astype(np.float64), targets[:, None], axis=1)[:, 0]
+
+
+def as_logits(outputs: NDArray[np.floating[Any]], final: str | None) -> NDArray[np.floating[Any]]:
+    """Logits from what a model gives, up to a number that all classes share; a single sigmoid is turned round."""
+    import numpy as np
+
+    if final in {None, "log_softmax"}:
+        return outputs
+    least = np.finfo(np.float32).tiny
+    shares = outputs.astype(np.float64)
+    if final == "sigmoid" or shares.shape[1] == 1:
+        return np.asarray(np.log(np.maximum(shares, least)) - np.log(np.maximum(1 - shares, least)))
+    return np.asarray(np.log(np.maximum(shares, least)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +199,14 @@ class CamChoice:
     method: CamMethod
     layer: str
     reason: str
+    head: Head | None = None  # of the output, where the layer is what it pools
+    channels: int = 0  # of the layer
+
+    @property
+    def extra_passes(self) -> int:
+        """How often `method.repeats` runs again for a picture. An exact head is no more than a product of matrices."""
+        by_the_head = self.head is not None and "forward" not in self.method.needs
+        return 0 if self.method.repeats is None or by_the_head else self.channels
 
 
 CAMS: Registry[CamMethod] = Registry(__name__, "CAM method")
@@ -107,34 +214,48 @@ CAMS: Registry[CamMethod] = Registry(__name__, "CAM method")
 
 def can_work(method: CamMethod, description: Description, output: str) -> str | None:
     """None when `method` can be had for this model's output, else the reason why not."""
-    if last_map(description.layers) is None:
+    head = _mapped_head(description, output)
+    if head is None and last_map(description.layers) is None:
         return description.closed or "the network has no spatial layer that can be tapped, so there is no map"
-    if "head" in method.needs and output not in description.heads:
+    if head is not None:
+        return None
+    if "head" in method.needs:
         return description.heads_missing.get(output, "the head is not a global pool and a linear layer")
     if "gradients" in method.needs and description.gradients is not None:
         return description.gradients
     return description.tail if "tail" in method.needs else None
 
 
+def _mapped_head(description: Description, output: str) -> Head | None:
+    """The output's head, if what it pools is a map of more than one cell."""
+    head = description.heads.get(output)
+    layer = next((layer for layer in description.layers if head is not None and layer.name == head.layer), None)
+    return head if layer is not None and layer.spatial and layer.shape[1] * layer.shape[2] > 1 else None
+
+
 def choose(name: str, description: Description, output: str) -> CamChoice | Skipped:
     """The CAM method for this model: `auto` takes exact CAM where the head allows it, Grad-CAM where gradients can be
-    had, and otherwise says why there is none. An unknown name is a UsageError."""
-    order = ("cam", "gradcam") if name == "auto" else (name,)
+    had, Ablation-CAM where the network can be run on from the layer, and otherwise says why there is none of them. An
+    unknown name is a UsageError."""
+    order = ("cam", "gradcam", "ablationcam") if name == "auto" else (name,)
     if description.closed is not None and all(candidate in CAMS for candidate in order):
         return Skipped(measure="cam", parameters={"cam": name}, reason=description.closed)
-    reasons = []
+    head, last = _mapped_head(description, output), last_map(description.layers)
+    name_of = head.layer if head is not None else last.name if last is not None else ""
+    layer = next((layer for layer in description.layers if layer.name == name_of), None)
+    reasons: list[str] = []
     for candidate in order:
         method = CAMS.get(candidate)
         reason = can_work(method, description, output)
-        if reason is not None:
-            reasons.append(f"{method.title}: {reason}")
-            continue
-        if "head" in method.needs:
-            layer = description.heads[output].layer
-            why = "the head is a global pool and a linear layer, so the map is exact"
-        else:
-            last = last_map(description.layers)
-            layer = last.name if last is not None else ""
-            why = "gradients can be had at the last spatial layer"
-        return CamChoice(method=method, layer=layer, reason=why if name == "auto" else "asked for by name")
-    return Skipped(measure="cam", parameters={"cam": name}, reason="; ".join(reasons))
+        if reason is None and layer is not None:
+            why = "; ".join((_WHY[candidate], *reasons)) if name == "auto" else "asked for by name"
+            return CamChoice(method=method, layer=layer.name, reason=why, head=head, channels=layer.shape[0])
+        reasons.append(f"{method.title}: {reason}")
+    return Skipped(measure="cam", parameters={"cam": name}, reason="; ".join(dict.fromkeys(reasons)))
+
+
+_WHY = {
+    "cam": "the head is a global pool and a linear layer, so the map is exact",
+    "gradcam": "gradients can be had at the last spatial layer",
+    "ablationcam": "the network behind the last spatial layer can be run again",
+}

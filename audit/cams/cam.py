@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from audit.cams import CAMS, CamInput, CamMethod
+from audit.cams import CAMS, CamInput, CamMethod, of_classes
+from audit.cams._arithmetic import weighted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,16 +15,8 @@ if TYPE_CHECKING:
 def compute(given: CamInput) -> NDArray[np.float32]:
     """Maps [B, h, w], signed: a cell that speaks against the class is negative. Their mean over space plus the bias
     is the logit."""
-    import numpy as np
-
     assert given.weight is not None  # noqa: S101 `needs` promises it
-    weight = given.weight
-    if len(weight) == 1:  # one logit: class 1 is it, class 0 its negative
-        weight = np.concatenate([-weight, weight])
-    result: NDArray[np.float32] = np.einsum(
-        "bc,bchw->bhw", weight[given.targets], given.activation, dtype=np.float32, optimize=True
-    )
-    return result
+    return weighted(of_classes(given.weight)[given.targets], given.activation)
 
 
 CAMS.add(
@@ -36,5 +29,6 @@ CAMS.add(
         "CVPR 2016",
         needs=frozenset({"head"}),
         compute=compute,
+        signed=True,
     ),
 )

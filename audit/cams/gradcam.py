@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from audit.cams import CAMS, CamInput, CamMethod
+from audit.cams._arithmetic import positive, weighted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,10 +17,7 @@ def compute(given: CamInput) -> NDArray[np.float32]:
     import numpy as np
 
     assert given.gradient is not None  # noqa: S101 `needs` promises it
-    weight = given.gradient.mean(axis=(2, 3), dtype=np.float32)
-    summed = np.einsum("bc,bchw->bhw", weight, given.activation, dtype=np.float32, optimize=True)
-    result: NDArray[np.float32] = np.maximum(summed, np.float32(0))
-    return result
+    return positive(weighted(given.gradient.mean(axis=(2, 3), dtype=np.float32), given.activation))
 
 
 CAMS.add(

@@ -8,36 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audit._grids import resample
+
 # Relevance is ranked in this many steps up to a map's largest value. A border cell of a small map becomes several cells
 # of the grid, equal but for the rounding of float32: one step makes them equal. Even, so that a half is a step.
 STEPS = 65_534
-
-
-@functools.lru_cache(maxsize=16)
-def resampling(cells: int, wanted: int) -> NDArray[np.float32]:
-    """Matrix [wanted, cells] that brings a line of cells to another number of cells.
-
-    Linear between the cells' centers, edges held; where cells get fewer, the triangle widens with the step, so that
-    no cell is passed over.
-    """
-    centers = (np.arange(wanted) + 0.5) * cells / wanted - 0.5
-    reach = max(1.0, cells / wanted)
-    weights = np.maximum(0.0, 1.0 - np.abs(centers[:, None] - np.arange(cells)) / reach)
-    matrix: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    matrix.setflags(write=False)  # it is shared by every caller
-    return matrix
-
-
-def resample(maps: NDArray[np.float32], grid: tuple[int, int]) -> NDArray[np.float32]:
-    """Maps [B, h, w] on another grid: [B, H, W]."""
-    _, height, width = maps.shape
-    down, across = resampling(height, grid[0]), resampling(width, grid[1])
-    return cast("NDArray[np.float32]", np.matmul(down, np.matmul(maps, across.T)))
 
 
 def scaled(maps: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

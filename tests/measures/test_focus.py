@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from audit._grids import resample
 from audit.measures import DECISIONS, TARGETS, Observed, plan
-from audit.measures._focus import resample
 from tests.support import slow_measures as slow
 from tests.support.observed import block, context, find, seen, some, stack, values
 
