@@ -1,4 +1,4 @@
-"""CAM and Grad-CAM against their definitions, on real TorchScript files and on plain arrays."""
+"""Which method is chosen and why, and CAM and Grad-CAM of real TorchScript files."""
 
 from __future__ import annotations
 
@@ -6,45 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from audit.cams import CAMS, CamInput, choose
 from audit.result import Skipped
-
-
-def random_input(batch: int = 4, channels: int = 5, classes: int = 3) -> CamInput:
-    rng = np.random.default_rng(0)
-    return CamInput(
-        activation=rng.normal(size=(batch, channels, 6, 7)).astype(np.float32),
-        targets=rng.integers(0, max(classes, 2), batch),
-        gradient=rng.normal(size=(batch, channels, 6, 7)).astype(np.float32),
-        weight=rng.normal(size=(classes, channels)).astype(np.float32),
-    )
-
-
-def slow_cam(given: CamInput) -> NDArray[np.float64]:
-    """Cell by cell, as the formula says."""
-    maps = np.zeros((len(given.targets), *given.activation.shape[2:]))
-    for b, target in enumerate(given.targets):
-        for c in range(given.activation.shape[1]):
-            weight = given.weight[0, c] * (2 * target - 1) if len(given.weight) == 1 else given.weight[target, c]
-            maps[b] += weight * given.activation[b, c]
-    return maps
-
-
-@pytest.mark.parametrize("classes", [1, 2, 3])
-def test_cam_is_the_sum_of_weight_times_activation(classes: int) -> None:
-    given = random_input(classes=classes)
-    np.testing.assert_allclose(CAMS.get("cam").compute(given), slow_cam(given), rtol=1e-5, atol=1e-5)
-
-
-def test_gradcam_weighs_channels_by_their_mean_gradient_and_drops_what_is_negative() -> None:
-    given = random_input()
-    expected = [
-        np.maximum(0, sum(g.mean() * a for g, a in zip(gradient, activation, strict=True)))
-        for gradient, activation in zip(given.gradient, given.activation, strict=True)
-    ]
-    np.testing.assert_allclose(CAMS.get("gradcam").compute(given), expected, rtol=1e-4, atol=1e-5)
 
 
 def described(folder: Path, network: str) -> tuple[object, object, object]:

@@ -1,6 +1,6 @@
 """The methods for maps once more, one image at a time and cell by cell, straight from their formulas.
 
-`a` and `g` are an activation and the gradient of the target's logit, as nested lists [C][h][w]; a map is a list of rows.
+`a` and `g` are an activation and the gradient of the target's logit, nested lists [C][h][w]; a map is a list of rows.
 A function `score` gives the target's logit for another activation or picture.
 """
 
