@@ -10,14 +10,35 @@ from audit.runtimes import TensorSpec
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
+    from onnxruntime import InferenceSession
 
+    from audit.runtimes._onnx_session import Sessions
+
+NO_BFLOAT = "Export the model in float32 or float16"
 PICTURE_DTYPES = ("float32", "float16", "uint8")
+
+
+def first_session(file: ModelProto, sessions: Sessions, path: Path) -> InferenceSession:
+    """The session of the file as it is. Raises ModelError, in words where the reason is known."""
+    from onnx import TensorProto
+
+    try:
+        return sessions.open()
+    except ModelError as error:
+        if not _computes_in(file, TensorProto.BFLOAT16):
+            raise
+        what = "the model computes in bfloat16, which onnxruntime can't do here"
+        raise ModelError(what, where=path, hint=NO_BFLOAT) from error
 
 
 def computes_in_half(model: ModelProto) -> bool:
     from onnx import TensorProto
 
-    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer)
+    return _computes_in(model, TensorProto.FLOAT16)
+
+
+def _computes_in(model: ModelProto, kind: int) -> bool:
+    return any(tensor.data_type == kind for tensor in model.graph.initializer)
 
 
 def _spec(value: ValueInfoProto) -> TensorSpec:
@@ -56,6 +77,7 @@ def picture_input(file: ModelProto, path: Path) -> TensorSpec:
             value=pictures[0].dtype,
             allowed=PICTURE_DTYPES,
             where=path,
+            hint=NO_BFLOAT if pictures[0].dtype == "bfloat16" else None,
         )
     return pictures[0]
 

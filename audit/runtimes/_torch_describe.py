@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+COARSE = "The file computes in bfloat16, which carries two to three digits: so do all figures read inside it."
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
@@ -68,6 +70,7 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
             final={name: tails[name].final if name in tails else None for name in returned},
             gradients=None if no_gradients is None else f"this file gives no gradients: {no_gradients}",
             tail=None if no_tail is None else f"this file can't be run on from a layer: {no_tail}",
+            notes=(COARSE,) if str(images.dtype) == "torch.bfloat16" else (),
         ),
         found={layer.name: layer for layer in found},
         tails=tails,

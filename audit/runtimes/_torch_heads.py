@@ -23,6 +23,7 @@ _SPOKEN = {
     "linear": "another linear layer",
     "addmm": "another linear layer",
     "flatten": "a flattened map",
+    "dequantize": "a layer that computes in integers",
 }
 TOLERANCE = 1e-4
 HALF_TOLERANCE = {"torch.float16": 1e-2, "torch.bfloat16": 5e-2}  # they carry three digits, and two

@@ -55,6 +55,8 @@ def fixed_batches(program: Program) -> list[int]:
 
 def _channels(program: Program) -> int | None:
     """The channels that the first convolution wants, where nothing before it changes their number."""
+    import torch
+
     values = [program.image]
     for _ in range(20):
         if not values:
@@ -65,7 +67,7 @@ def _channels(program: Program) -> int | None:
                 weight = program.attribute(node.inputsAt(1))
                 groups = next((v for v in reversed(list(node.inputs())) if str(v.type()) == "int"), None)
                 count = program.attribute(groups) if groups is not None else 1
-                return None if weight is None else int(weight.shape[1]) * int(count or 1)
+                return int(weight.shape[1]) * int(count or 1) if isinstance(weight, torch.Tensor) else None
             if operator(node) in _ELEMENTWISE:
                 values.append(node.outputsAt(0))
     return None

@@ -25,11 +25,14 @@ NONLINEAR = {
     "sigmoid": "sigmoid",
     "hardsigmoid": "hard_sigmoid",
 }
+NONLINEAR |= {f"quantized::{name}": NONLINEAR[name] for name in ("leaky_relu", "relu6", "elu", "celu", "hardswish")}
 _MODULES = {name.replace("_", "") for name in NONLINEAR}  # torch's classes for them, in small letters
 NON_NEGATIVE = {"relu", "relu6", "sigmoid", "hard_sigmoid", "softplus"}
 SQUASHING = {"sigmoid", "hard_sigmoid", "tanh", "softplus"}  # of a vector: a score, not a layer
 GATES = {"sigmoid": "silu", "hard_sigmoid": "hard_swish", "relu6": "hard_swish", "clip": "hard_swish"}
+FUSED = {"quantized::conv2d_relu", "quantized::linear_relu", "quantized::add_relu"}  # of int8 files: end in a ReLU
 CONVOLUTIONS = {"convolution", "conv2d", "conv_transpose2d", "thnn_conv2d", "conv2d_relu"}
+CONVOLUTIONS |= {"quantized::conv2d", "quantized::conv2d_relu"}
 GROUPS = {"convolution": 8, "conv2d": 6, "conv_transpose2d": 6}  # which input is the number of groups
 NORMS = {"batch_norm", "native_batch_norm", "instance_norm", "group_norm", "layer_norm"}
 SETTLING = {*NORMS, "add", "sub", "mul", "div", "dropout", "feature_dropout", "contiguous", "to"}
@@ -56,7 +59,9 @@ def find_layers(program: Program, pooled: Iterable[int] = ()) -> list[Found]:
     where they are not behind a non-linearity: a concatenation, a scaled map."""
     made = {place: operator(program.nodes[place]) for place in pooled}
     for place, node in enumerate(program.nodes):
-        if operator(node) in CONVOLUTIONS:
+        if operator(node) in FUSED:
+            made[place] = "relu"
+        elif operator(node) in CONVOLUTIONS:
             settled = _settle(program, place)
             if not _meets_nonlinear(program, settled) and not _is_half(program, node, settled):
                 made[settled] = "conv"
@@ -118,7 +123,7 @@ class Names:
         before = sum(self._scopes[at] == path and operator(self._nodes[at]) == kind for at in range(place))
         if self._program.around(self._nodes[place]).lower() in _MODULES:
             return self._unique(".".join(path) + (f"_{before}" if before else ""))
-        word = {"convolution": "conv", "conv2d": "conv"}.get(kind, kind)
+        word = {"convolution": "conv", "conv2d": "conv"}.get(kind.removeprefix("quantized::"), kind.rpartition("::")[2])
         return self._unique(".".join((*path, f"{word}_{before}" if before else word)))
 
     def inside(self, node: Any) -> str:
@@ -146,7 +151,7 @@ def _meets_nonlinear(program: Program, place: int) -> bool:
     while places:
         for user in program.users(program.nodes[places.pop()].outputsAt(0)):
             kind = operator(program.nodes[user])
-            if kind in NONLINEAR:
+            if kind in NONLINEAR or kind in FUSED - CONVOLUTIONS:
                 return True
             if kind in SETTLING and user not in seen:
                 seen.add(user)

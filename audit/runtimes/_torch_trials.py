@@ -93,7 +93,8 @@ def _test_gradients(
                 break
             unread.append(leaf.name)
     except RuntimeError as error:
-        return reason_of(error), []
+        integers = "floating point" in str(error)  # an int8 file's
+        return "its last map holds integers, which carry none" if integers else reason_of(error), []
     scale = max(float(one.abs().max()) for one in gradients)
     same = all(float((one - gradients[0]).abs().max()) <= 1e-3 * scale for one in gradients)
     return None if same else "they change from call to call", unread
@@ -135,7 +136,10 @@ def _gradients(program: Program, batches: list[Any], leaf: Found, tails: Mapping
         reached = [value.float().sum() for value in taken.values if value.requires_grad]
         if not reached:
             return f"no gradient arrives at its last map, {leaf.name}"
-        gradients.append(torch.autograd.grad(sum(reached), taken.leaf)[0][0].float())
+        (found,) = torch.autograd.grad(sum(reached), taken.leaf, allow_unused=True)
+        if found is None:
+            return f"no gradient arrives at its last map, {leaf.name}"
+        gradients.append(found[0].float())
         changed = _changed(untouched(program, images), tensors(taken.returned))
         if changed:
             return changed

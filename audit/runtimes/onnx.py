@@ -11,7 +11,7 @@ from audit.errors import ModelError, UsageError, nearest
 from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Description, Model, Randomized, Request, TensorSpec
 from audit.runtimes._batching import pieces, run_in_batches
 from audit.runtimes._onnx_describe import NO_GRADIENTS, Seen, look_inside
-from audit.runtimes._onnx_input import computes_in_half, output_specs, picture_input
+from audit.runtimes._onnx_input import computes_in_half, first_session, output_specs, picture_input
 from audit.runtimes._onnx_lift import lift
 from audit.runtimes._onnx_onward import Onward, Piece, Rerun, tolerance_of
 from audit.runtimes._onnx_redraw import redrawn, serialized
@@ -55,7 +55,7 @@ class OnnxModel:
         self.guard: float | None = None
         self.notes: tuple[str, ...] = ()
         self._sessions = sessions
-        self._bare: InferenceSession | None = sessions.open()
+        self._bare: InferenceSession | None = first_session(file, sessions, path)
         self.provider: str = self._bare.get_providers()[0]
         self.device = "cuda" if self.provider == CUDA else "cpu"
         self._file: ModelProto | None = file

@@ -313,7 +313,8 @@ def save(
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         if how == "traced":
-            example = torch.zeros(2, 3, size, size, dtype=next(network.parameters()).dtype)
+            kind = next((weight.dtype for weight in network.parameters()), torch.float32)
+            example = torch.zeros(2, 3, size, size, dtype=kind)
             module = torch.jit.trace(network, example, strict=False, check_trace=False)
         else:
             module = scripted(network)

@@ -260,7 +260,7 @@ def write(network: nn.Module, folder: Path, form: str, *, size: int = SIZE) -> P
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
-            (torch.zeros(2, 3, size, size),),
+            (torch.zeros(2, 3, size, size, dtype=next(network.parameters()).dtype),),
             str(path),
             dynamo=False,
             input_names=["image"],
