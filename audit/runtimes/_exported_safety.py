@@ -109,7 +109,7 @@ def check_file(path: Path) -> dict[str, str]:
         content = {name: bytes(reader.get_record(name)) for name in names if not name.startswith(_PAYLOADS[:2])}
         configs = {name: bytes(reader.get_record(name)) for name in names if name.endswith("_config.json")}
         sizes = {name: int(reader.get_record_size(name)) for name in names}
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         raise ModelError(f"the {KIND} file can't be read; it may be cut short", where=path, hint=EXPORT) from error
     for name, text in content.items():
         if name.startswith("data/sample_inputs/"):

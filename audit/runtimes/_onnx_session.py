@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.errors import MachineError, ModelError, UsageError
+from audit.errors import ModelError, UsageError
+from audit.runtimes._limits import out_of_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,8 +83,10 @@ class Sessions:
         return session
 
 
-def run_session(session: InferenceSession, names: Sequence[str], feed: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
-    """One forward pass.
+def run_session(
+    session: InferenceSession, names: Sequence[str], feed: dict[str, NDArray[Any]], *, trial: Path | None = None
+) -> list[NDArray[Any]]:
+    """One forward pass; `trial`: of the model in this file, with a picture or two, to see what it is.
 
     Raises:
         MachineError: out of memory.
@@ -93,8 +96,8 @@ def run_session(session: InferenceSession, names: Sequence[str], feed: dict[str,
         values: list[NDArray[Any]] = session.run(list(names), feed)
     except Exception as error:
         text = one_line(error)
-        if re.search(r"bad_alloc|bad allocation|out of memory|failed to allocate memory", text, re.IGNORECASE):
-            raise MachineError("out of memory in the model", hint="Try a smaller --batch-size") from error
+        if trouble := out_of_memory(text, trial=trial):
+            raise trouble from error
         raise ModelError(f"the model fails on its input ({text})") from error
     return values
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from audit.errors import ModelError, UnsafeModel
@@ -44,6 +45,18 @@ def check_archive(path: Path, *, kind: str, export: str) -> list[str]:
     unpacked = sum(member.file_size for member in members)
     if unpacked > 10 * path.stat().st_size + 2**28:
         raise UnsafeModel("the archive unpacks to far more than its size", value=f"{unpacked} bytes", where=path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch itself reads over it
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ModelError(f"the {kind} file is broken or cut short", where=path, hint=export) from error
+    if damaged is not None:
+        raise ModelError(
+            f"the {kind} file is damaged: a part does not match its checksum",
+            value=damaged,
+            where=path,
+            hint="Copy it again",
+        )
     return [name.partition("/")[2] for name in names]
 
 

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.errors import MachineError, ModelError, UsageError, nearest
+from audit.errors import ModelError, UsageError, nearest
 from audit.runtimes import REDUCTIONS, Capture, Description, Randomized, Request, TensorSpec
 from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE, apart
 from audit.runtimes._batching import pieces
 from audit.runtimes._layers import PLAIN
+from audit.runtimes._limits import check_size, out_of_memory
 from audit.runtimes._torch_capture import channels_first, gradient_of, joined, native_of, rows
 from audit.runtimes._torch_describe import Seen, look_again, look_inside
 from audit.runtimes._torch_input import computing_type, fixed_batches, image_input
@@ -82,6 +83,7 @@ class TorchModel:
         self._shape: Sequence[int] = ()  # of the pictures that it was described for
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
+        check_size(next(iter(self._example), None), shape[1:], self.path)
         with self._running(shape[1:]):
             images = self._trial_images(shape)
             self._shape = shape
@@ -213,7 +215,7 @@ class TorchModel:
             try:
                 returned = untouched(program, images)
             except RuntimeError as error:
-                check_memory(error)
+                check_memory(error, trial=self.path)
                 refusals[batch] = reason_of(error)
                 continue
             if not returned:
@@ -310,6 +312,6 @@ def silence() -> Iterator[None]:
             logging.disable(off)
 
 
-def check_memory(error: RuntimeError) -> None:
-    if "can't allocate memory" in str(error) or "out of memory" in str(error):
-        raise MachineError("not enough memory for a batch", hint="Try a smaller --batch-size") from error
+def check_memory(error: RuntimeError, *, trial: Path | None = None) -> None:
+    if trouble := out_of_memory(str(error), trial=trial):
+        raise trouble from error

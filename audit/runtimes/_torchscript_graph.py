@@ -103,11 +103,16 @@ class ScriptProgram:
 @contextmanager
 def executing(*, grad: bool) -> Iterator[None]:
     """The executor that keeps gradients (the profiling one loses them from the second call on), recording them only
-    when they are wanted."""
+    when they are wanted. An error that the model itself raises becomes a RuntimeError, as all others are."""
     import torch
 
-    with torch.jit.optimized_execution(should_optimize=False), torch.set_grad_enabled(grad):
-        yield
+    try:
+        with torch.jit.optimized_execution(should_optimize=False), torch.set_grad_enabled(grad):
+            yield
+    except torch.jit.Error as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raised = re.sub(r"^(torch\.jit\.Error|RuntimeError): ", "", lines[-1]).strip(": ") if lines else ""
+        raise RuntimeError(f"the model itself raises {raised or 'an error'}") from error
 
 
 def scope(module: Any, node: Any) -> tuple[str, ...]:

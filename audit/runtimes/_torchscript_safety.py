@@ -9,9 +9,6 @@ that loads it. Graphs are searched after loading, where an operator can't hide b
 
 from __future__ import annotations
 
-import io
-import pickle
-import pickletools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +18,7 @@ from typing import Any
 from audit.errors import ModelError, UnsafeModel
 from audit.runtimes._torch_archive import check_archive, checkpoint
 from audit.runtimes._torch_program import walk
+from audit.runtimes._torchscript_pickles import check_places, check_tensors, class_names, first_shapes
 
 NAMESPACES = frozenset(
     {"aten", "prim", "prims", "quantized", "_quantized", "sparse", "mkldnn", "mkldnn_prepacked", "onednn", "profiler"}
@@ -33,6 +31,7 @@ OPERATORS = frozenset(
 )
 KIND = "TorchScript"
 EXPORT = "Export the network with torch.jit.trace(model.eval(), example).save(path)"
+_EXAMPLES = "traced_inputs.pkl"
 
 _GAP = r"(?:\s|\\|#[^\n]*\n)*"  # what TorchScript's lexer skips between two words
 _NEVER = re.compile(r"\b(from_file|rpc_async|rpc_sync|rpc_remote)\b")
@@ -68,17 +67,23 @@ def check_file(path: Path) -> Contents:
         records = list(reader.get_all_records())
         code = [name for name in records if name.startswith("code/") and name.endswith(".py")]
         source = "\n".join(_text(reader, name) for name in code)
-        pickles = [reader.get_record(name) for name in records if name.endswith(".pkl") and "/" not in name]
+        pickles = {n: bytes(reader.get_record(n)) for n in records if n.endswith(".pkl") and "/" not in n}
+        places = [bytes(reader.get_record(name)) for name in records if name.endswith(".debug_pkl")]
+        sizes = {name: int(reader.get_record_size(name)) for name in records}
         extra = {n.removeprefix("extra/"): _text(reader, n) for n in records if n.startswith("extra/")}
-        traced = reader.get_record("traced_inputs.pkl") if "traced_inputs.pkl" in records else b""
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         raise ModelError("the TorchScript file can't be read; it may be cut short", where=path) from error
     if not code:
         raise checkpoint(path, kind=KIND, export=EXPORT)
     _check_source(source, path)
-    for content in pickles:
-        _check_pickle(content, path)
-    return Contents(metadata=extra, traced=_traced_shapes(traced))
+    for name, content in pickles.items():
+        _check_classes("\n".join(class_names(content, path)), path)
+        if name != _EXAMPLES:  # kept without their bytes, and never loaded
+            folder = f"{name.removesuffix('.pkl')}/"
+            check_tensors(content, {n.removeprefix(folder): sizes[n] for n in records if n.startswith(folder)}, path)
+    for content in places:
+        check_places(content, path)
+    return Contents(metadata=extra, traced=first_shapes(pickles.get(_EXAMPLES, b"")))
 
 
 def check_graphs(module: Any, path: Path) -> None:
@@ -129,15 +134,6 @@ def _check_source(source: str, path: Path) -> None:
     _check_classes(source, path)
 
 
-def _check_pickle(content: bytes, path: Path) -> None:
-    """The reader resolves names to the file's code or to torch.classes; look at the names without running."""
-    try:
-        names = [str(arg).replace(" ", ".") for op, arg, _ in pickletools.genops(content) if op.name == "GLOBAL"]
-    except Exception as error:  # pickletools raises several kinds on garbage
-        raise ModelError("the TorchScript file is broken", where=path) from error
-    _check_classes("\n".join(names), path)
-
-
 def _check_classes(text: str, path: Path) -> None:
     for name in _CLASS.findall(text):
         if name not in CLASSES:
@@ -147,32 +143,3 @@ def _check_classes(text: str, path: Path) -> None:
                 allowed=sorted(CLASSES),
                 where=path,
             )
-
-
-def _traced_shapes(content: bytes) -> tuple[tuple[int, ...], ...]:
-    """Shapes of the example inputs that torch.jit.trace stored; () where there are none or they can't be read."""
-    if not content:
-        return ()
-    try:
-        inputs = _ShapesOnly(io.BytesIO(content)).load()["forward"]
-    except Exception:  # noqa: BLE001 a hint only: a file without a readable one is no worse
-        return ()
-    return tuple(value for value in inputs if isinstance(value, tuple) and all(isinstance(n, int) for n in value))
-
-
-class _ShapesOnly(pickle.Unpickler):
-    """Reads tensors as their shapes; knows five names and refuses every other."""
-
-    def persistent_load(self, pid: Any) -> Any:  # noqa: ARG002 the storage is not wanted
-        return None
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return lambda storage, offset, size, *rest: tuple(size)  # noqa: ARG005 pickle calls by position
-        if (module, name) == ("torch.jit._pickle", "restore_type_tag"):
-            return lambda value, tag: value  # noqa: ARG005 pickle calls by position
-        if (module, name) == ("collections", "OrderedDict"):
-            return dict
-        if module == "torch" and name.endswith("Storage"):
-            return str
-        raise pickle.UnpicklingError(f"{module}.{name}")

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from audit.errors import ModelError, UsageError, nearest
 from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Description, Model, Randomized, Request, TensorSpec
 from audit.runtimes._batching import pieces, run_in_batches
+from audit.runtimes._limits import check_size
 from audit.runtimes._onnx_describe import NO_GRADIENTS, Seen, look_inside
 from audit.runtimes._onnx_input import computes_in_half, first_session, output_specs, picture_input
 from audit.runtimes._onnx_lift import lift
+from audit.runtimes._onnx_limits import check_values
 from audit.runtimes._onnx_onward import Onward, Piece, Rerun, tolerance_of
 from audit.runtimes._onnx_redraw import redrawn, serialized
 from audit.runtimes._onnx_safety import external_files, read_safely
@@ -81,6 +83,7 @@ class OnnxModel:
                 allowed=" x ".join("any" if known is None else str(known) for known in given[1:]),
                 where=self.path,
             )
+        check_size(self.batch, shape[1:], self.path)
         self._shape = shape
         noise = np.random.default_rng(0).normal(size=(self.batch or 1, *shape[1:]))
         if self.inputs[0].dtype == "uint8":
@@ -88,9 +91,10 @@ class OnnxModel:
         pictures = {self.inputs[0].name: noise.astype(self.inputs[0].dtype)}
 
         def run(model: bytes, names: Sequence[str], feed: Mapping[str, NDArray[Any]] = pictures) -> list[NDArray[Any]]:
-            return run_session(self._sessions.open(model, optimize=False), names, dict(feed))
+            return run_session(self._sessions.open(model, optimize=False), names, dict(feed), trial=self.path)
 
         model, unlifted = self._graph()
+        check_values(model, self.inputs[0].name, noise.shape, self.path)
         self._seen = look_inside(
             model,
             run,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from audit.errors import ModelError
+from audit.errors import AuditError, ModelError
 from audit.runtimes import RUNTIMES, Model
 from audit.runtimes._torch_model import TorchModel, check_memory, device_of, silence
 from audit.runtimes._torch_speed import load_torch
@@ -36,8 +36,11 @@ class TorchScriptRuntime:
                     example=contents.traced[0] if contents.traced else (),
                     again=lambda: _again(path, place),
                 )
-        except RuntimeError as error:
-            check_memory(error)
+        except AuditError:
+            raise
+        except Exception as error:  # a broken file surfaces as almost anything
+            if isinstance(error, RuntimeError):
+                check_memory(error)
             raise ModelError(f"torch can't load the file: {reason_of(error)}", where=path, hint=EXPORT) from error
 
 

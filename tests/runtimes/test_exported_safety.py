@@ -207,26 +207,6 @@ def test_expressions_that_are_no_sizes_are_not(expression: str) -> None:
     assert not _is_size(expression)
 
 
-def test_two_hundred_broken_files_end_in_one_line_each(honest: Path, tmp_path: Path) -> None:
-    rng = random.Random(7)
-    whole = honest.read_bytes()
-    path = tmp_path / "fuzzed.pt2"
-    refused = 0
-    for trial in range(200):
-        content = bytearray(whole)
-        if trial % 4 == 0:
-            del content[rng.randrange(len(content)) :]
-        for _ in range(rng.choice((1, 4, 30))):
-            if content:
-                content[rng.randrange(len(content))] = rng.randrange(256)
-        path = tmp_path / f"fuzzed{trial}.pt2"
-        path.write_bytes(bytes(content))
-        refused += refusal(path) is not None
-        path.unlink()
-
-    assert refused > 100  # most of the rest have another weight, and are honest files
-
-
 def test_swapped_members_end_in_one_line(honest: Path, tmp_path: Path) -> None:
     rng = random.Random(3)
     for trial in range(20):

@@ -263,3 +263,64 @@ def test_torch_that_is_not_installed_is_named_with_the_extra(tmp_path: Path, mon
     monkeypatch.setitem(__import__("sys").modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"A TorchScript file needs torch.*pip install 'bias-audit\[torch\]'"):
         open_model(path)
+
+
+def repacked(path: Path, ending: str, content: bytes) -> Path:
+    """The same file with other bytes in one member."""
+    with zipfile.ZipFile(path) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    (name,) = [name for name in members if name.endswith(ending)]
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, held in (members | {name: content}).items():
+            archive.writestr(member, held)
+    return path
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 8], ids=["empty", "too short"])
+def test_weights_that_their_bytes_do_not_hold_are_refused(content: bytes, tmp_path: Path) -> None:
+    """torch reads whatever lies behind them in memory, or ends the process."""
+    path = repacked(networks.save(Tiny(), tmp_path / "model.pt"), "data/0", content)
+    with pytest.raises(UnsafeModel, match="a weight claims more numbers than the file holds, got '3'"):
+        open_model(path)
+
+
+def test_strides_out_of_a_weight_are_refused(tmp_path: Path) -> None:
+    network = Tiny()
+    with torch.no_grad():
+        network.weight = nn.Parameter(torch.ones(77)[:3])
+    path = networks.save(network, tmp_path / "model.pt")
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read("model/data.pkl")
+    assert content.count(b"\x4b\x03") == 1  # the size, one byte
+    with pytest.raises(UnsafeModel, match="reaches out of the numbers that it is made of"):
+        open_model(repacked(path, "data.pkl", content.replace(b"\x4b\x03", b"\x4b\x4e")))
+
+
+def test_a_weight_with_a_flipped_bit_is_called_damaged(tmp_path: Path) -> None:
+    path = networks.save(Tiny(), tmp_path / "model.pt")
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.ones(3).numpy().tobytes()) + 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="damaged: a part does not match its checksum, got 'model/data/0'"):
+        open_model(path)
+
+
+def test_places_in_the_source_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    """torch looks them up while it puts an error into words, and ends the process where it finds none."""
+    path = networks.save(Tiny(), tmp_path / "model.pt")
+    places = ("FORMAT_WITH_STRING_TABLE", ("",), ((0, (([], 0, 0), 0, 0), 0), (1, (([7], 0, 0), 0, 0), 0)))
+    with pytest.raises(ModelError, match="the TorchScript file is broken"):
+        open_model(repacked(path, ".debug_pkl", pickle.dumps(places, 2)))
+
+
+class Picky(Tiny):
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.size(2) == 7, "pictures are 7 high"  # noqa: S101 what is tried
+        return x.mean([2, 3]) * self.weight
+
+
+def test_an_error_that_the_model_raises_is_told_in_one_line(tmp_path: Path) -> None:
+    model = open_model(networks.save(Picky(), tmp_path / "model.pt"))
+    with pytest.raises(ModelError, match="does not take pictures of this shape: the model itself raises .*7 high"):
+        model.describe((1, 3, 8, 8))
+    assert model.describe((1, 3, 7, 7)).outputs[0].shape == (None, 3)

@@ -75,7 +75,7 @@ def zip_parts(content: bytes, rng: random.Random) -> bytes:
 
 
 def _text_parts(content: bytes, rng: random.Random) -> bytes:
-    """JSON with values swapped, or source text and pickles with lines swapped, doubled or dropped and numbers changed."""
+    """JSON with values swapped, or other content with lines swapped, doubled or dropped and digits changed."""
     try:
         whole = json.loads(content)
     except ValueError:
@@ -169,7 +169,7 @@ def _odd(field: Any, value: Any, rng: random.Random, messages: list[Any]) -> Any
         return rng.choice([0.0, -1.0, 1e38, float("nan"), float("inf")])
     narrow = field.cpp_type in (field.CPPTYPE_INT32, field.CPPTYPE_UINT32)
     wide = [2**31 - 1, -(2**31)] if narrow else [2**31, 2**40, 2**62, 2**63 - 1, -(2**63)]
-    return rng.choice([0, -1, 1, 2, 3, 7, value + 1, max(value - 1, 0), 1000, 10**6, *wide])
+    return rng.choice([0, -1, 1, 2, 3, 7, value + 1, max(value - 1, 0), 1000, 10**7, *wide])
 
 
 def plant(originals: Sequence[Path], count: int, folder: Path, seed: int) -> list[Path]:
