@@ -15,6 +15,7 @@ from reports._document import Finding
 from reports._inside import inside
 from reports._reading import Contrast, Reading, extreme, is_clear, value, within
 from reports._tests import survives, test_text
+from reports._together import finding as together
 from reports._wording import attribute_title, capital, group_phrase, joined, measure_title, mistake, shown
 from reports._worst import finding as worst_group
 
@@ -26,11 +27,13 @@ SELECTION_CAVEAT = (
 
 
 def findings(reading: Reading) -> tuple[Finding, ...]:
-    """Error rates, the worst-off group, selection, activations, focus, picture quality; each strongest first."""
+    """Error rates, the worst-off group, what goes together, selection, activations, focus, picture quality; each
+    strongest first."""
     return (
         *_error_rates(reading),
         *_failures(reading),
         *worst_group(reading),
+        *together(reading),
         *_selection(reading),
         *inside(reading),
         *_quality(reading),

@@ -22,6 +22,7 @@ from reports._reading import Reading
 from reports._scores import scores
 from reports._sweep import sweep
 from reports._tested import coverage, size_of, tested
+from reports._together import together
 from reports._wording import joined, measure_title, shown
 from reports._worst import worst
 
@@ -46,6 +47,7 @@ def view(result: AuditResult, verdict: Mapping[str, Any] | None) -> Document:
         faces(reading),
         activations(reading),
         focus(reading),
+        together(reading),
         quality(reading),
         policy(reading, verdict),
         skipped(reading),

@@ -202,6 +202,8 @@ class _Seen:
         few = self.rates & (several < FEW_EVENTS)
         own, together = (self._variance(at, a, few) for a in (apart, shared))
         value = _times(weights, self.value[at]).sum(axis=1)
+        if self.rates:  # weights that add up to one but for rounding make 1.0000000000000002 of rates of 1
+            value = np.clip(value, 0.0, 1.0)
         together *= divide(value * (1 - value), level, otherwise=0.0) if self.rates else 1.0
         df_of_cells = _times(spread**2, 1 / np.maximum(self.kish[at] - 1, _LEAST_DF)).sum(axis=1)
         return _Side(

@@ -14,7 +14,7 @@ from audit.analyses import ANALYSES, Finished, analyze
 from audit.result import Measurement, Skipped
 from tests.support.finished import finished, people
 
-PROMISED = {"auc", "calibration_error", "confusion", "threshold_sweep", "worst_group"}
+PROMISED = {"auc", "calibration_error", "co_occurrence", "confusion", "threshold_sweep", "worst_group"}
 GROUPINGS = [("gender",), ("skin",), ("age",), ("gender", "skin")]
 
 

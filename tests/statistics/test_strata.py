@@ -127,3 +127,16 @@ def test_strata_alone_allow_for_having_looked_at_all_of_them() -> None:
     assert len(found.strata) == 3
     assert all((s.p_value < 0.05) == (s in strict) for s in found.strata)
     assert all(s.p_value <= 1 for s in found.strata)
+
+
+@pytest.mark.parametrize("seed", [21, 26, 38])
+def test_rates_of_one_stay_one_over_many_strata(seed: int) -> None:
+    """Weights that add up to one but for rounding made more than 1 of them, and a root of less than 0."""
+    rng = np.random.default_rng(seed)
+    skin, light = rng.choice(["a", "b", "c"], 1200), rng.choice(list("abcdefghijklmnopqrstuvw"), 1200)
+    values = np.where(skin != "c", 1.0, rng.random(1200) < 0.995)
+    row = within(values, skin.tolist(), light.tolist(), proportion=True, min_subjects=5)
+
+    assert row.low is not None
+    assert row.high is not None
+    assert row.low <= (row.value or 0) <= row.high < 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,8 +32,11 @@ def finished(
     min_subjects: int = 30,
     readable: Any = None,
     attributes: Mapping[str, Sequence[str | None]] | None = None,
+    focus: Mapping[str, Any] | None = None,
 ) -> Finished:
     """A table as a run leaves it, the rates measured already. `labels` and `decisions` are indices, -1 for none.
+
+    `focus` has the columns of focus measures by region, for the predicted class: {("lift", "badge", "all"): [N]}.
 
     The label is an attribute, too. Without `groupings` every attribute is one.
     """
@@ -50,7 +54,16 @@ def finished(
     )  # fmt: skip
     measures = [m for m in plan(known)[0] if m.family == "rates"]
     observed = Observed(labels=labels, decisions=decisions, scores=seen, strengths={}, maps={}, regions={}, quality={})
-    values = np.column_stack([m.compute(observed) for m in measures])
+    columns_of_maps = {}
+    for (name, region, decisions_), column in (focus or {}).items():
+        of_maps = dataclasses.replace(known, regions=(region,), cam="cam")
+        parameters = {"cam": "cam", "region": region, "target": "predicted", "decisions": decisions_}
+        measure = next(m for m in plan(of_maps)[0] if m.name == name and m.parameters == parameters)
+        columns_of_maps[measure.column] = np.asarray(column, dtype=np.float64)
+        measures.append(measure)
+    values = np.column_stack(
+        [columns_of_maps[m.column] if m.column in columns_of_maps else m.compute(observed) for m in measures]
+    )
     if readable is not None:
         values[~np.asarray(readable)] = np.nan
     return Finished(
