@@ -168,6 +168,12 @@ run_options = _together(
             "--layers", topic=_INSIDE, metavar="A,B,…", help="Layers to look at (six over the depth; see inspect)."
         ),
         _option("--cam", topic=_INSIDE, metavar="METHOD", help="How class activation maps are made (auto)."),
+        _option(
+            "--trust",
+            topic=_INSIDE,
+            metavar="N",
+            help="Check on N pictures, at most 32, whether the maps can be trusted; 0 does not (32).",
+        ),
         *_statistics_options,
         within_option,
         _option(

@@ -75,6 +75,13 @@ class Progress:
         begun, before = self._begun
         self._draw(progress_line(done, total, done - before, now - begun))
 
+    def trust(self, done: int, total: int) -> None:
+        """The second stage, after all images."""
+        now = time.monotonic()
+        if self._shown and (now - self._drawn >= 0.1 or done >= total):
+            self._drawn = now
+            self._draw(f"{_bar(done, total)} can the map be trusted? {done:,}/{total:,} passes")
+
     def _draw(self, line: str) -> None:
         if self._shown:
             sys.stderr.write(f"\r\x1b[2K{line[: width() - 1]}")
@@ -83,13 +90,16 @@ class Progress:
 
 def progress_line(done: int, total: int, since: int, seconds: float) -> str:
     """`since` images were done in these seconds; an earlier, interrupted run may have done some before."""
-    filled = 24 * done // max(total, 1)
-    bar = "━" * filled + "─" * (24 - filled)
-    line = f"{bar} {done:,}/{total:,} images"
+    line = f"{_bar(done, total)} {done:,}/{total:,} images"
     if since > 0 and seconds > 0:
         left = round((total - done) * seconds / since)
         line += f"  {since / seconds:,.0f} images/s  {left // 60}:{left % 60:02d} left"
     return line
+
+
+def _bar(done: int, total: int) -> str:
+    filled = 24 * done // max(total, 1)
+    return "━" * filled + "─" * (24 - filled)
 
 
 def summary(result: AuditResult, verdict: Verdict | None, headlines: Sequence[str], paths: Sequence[Path]) -> None:

@@ -58,11 +58,13 @@ def flag() -> Kind:
     return Kind("true or false", lambda value: bool(_require(value, isinstance(value, bool))), parse)
 
 
-def whole(least: int) -> Kind:
+def whole(least: int, most: int | None = None) -> Kind:
     def check(value: Any) -> int:
-        return int(_require(value, isinstance(value, int) and not isinstance(value, bool) and value >= least))
+        fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        return int(_require(value, fits and (most is None or value <= most)))
 
-    return Kind(f"a whole number, {least} or more", check, int)
+    allowed = f"a whole number, {least} or more" if most is None else f"a whole number from {least} to {most}"
+    return Kind(allowed, check, int)
 
 
 def number(allowed: str, fits: Callable[[float], bool] = lambda _: True) -> Kind:

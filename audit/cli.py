@@ -109,6 +109,7 @@ def _audit(
                 force=force,
                 resume=resume,
                 progress=progress,
+                trust_progress=progress.trust,
             )
         except KeyboardInterrupt:  # after the pass over the images, which has its own word for it
             if (out / PARTIAL).is_dir():

@@ -31,6 +31,16 @@ from audit._rows import (
     measurement_of,
     plain,
 )
+from audit._trust_rows import (
+    INCONCLUSIVE,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    Trust,
+    TrustCheck,
+    TrustCurves,
+    TrustLevel,
+    trust_of,
+)
 from audit.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -40,7 +50,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT",
+    "INCONCLUSIVE",
+    "NOT_SUPPORTED",
     "PICTURE_QUALITY",
+    "SUPPORTED",
     "Attributes",
     "AuditResult",
     "Disparity",
@@ -53,6 +66,10 @@ __all__ = [
     "Pair",
     "Skipped",
     "Stratum",
+    "Trust",
+    "TrustCheck",
+    "TrustCurves",
+    "TrustLevel",
     "Within",
     "attribute_name",
     "column_name",
@@ -81,6 +98,7 @@ class AuditResult:
     verdict: Mapping[str, Any] | None = None
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
     mean_maps: tuple[MeanMap, ...] = ()
+    trust: Trust | None = None  # whether focus can be read off the maps; None: not looked into
     records: pd.DataFrame | Path | None = None  # records.parquet: the table, or where it lies
     faces: tuple[Face, ...] = ()  # only by `audit.with_faces`; in no file of the record
 
@@ -128,6 +146,7 @@ class AuditResult:
             "measurements": [plain(m) for m in self.measurements],
             "skipped": [plain(s) for s in self.skipped],
             "families": [plain(f) for f in self.families],
+            "trust": plain(self.trust),
             "verdict": dict(self.verdict) if self.verdict is not None else {"status": "not judged", "rules": []},
             "files": dict(self.files),
             "run": dict(self.run),
@@ -151,6 +170,7 @@ class AuditResult:
             measurements=tuple(measurement_of(m) for m in record["measurements"]),
             skipped=tuple(Skipped(**s) for s in record["skipped"]),
             families=tuple(Family(**{**f, "measures": tuple(f["measures"])}) for f in record.get("families", ())),
+            trust=trust_of(record.get("trust")),
             tool=record["tool"],
             run=record["run"],
             notes=tuple(record.get("notes", ())),

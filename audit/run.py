@@ -23,7 +23,7 @@ from audit.planning import Prepared, prepare, probe_options
 from audit.probes import read_probe
 from audit.provenance import fingerprint, machine_block, model_hash
 from audit.records import TABLE, TALLIES, RunFolder
-from audit.result import AuditResult
+from audit.result import AuditResult, Skipped
 from audit.runtimes import open_model
 from audit.settings import RunSettings, checked_settings
 
@@ -45,6 +45,7 @@ def run_audit(
     force: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
+    trust_progress: Progress | None = None,
     **options: Any,
 ) -> AuditResult:
     """Audit a model file on a labelled probe set.
@@ -58,6 +59,7 @@ def run_audit(
         force: replace what an earlier audit left in `out`.
         resume: go on from an interrupted run in `out`.
         progress: called after each batch with images done and images in all.
+        trust_progress: the same for the passes of the second stage, which looks into whether the maps can be trusted.
 
     Raises:
         AuditError: with the exit status that the command line ends in.
@@ -99,6 +101,7 @@ def run_audit(
         records = folder.read(["path", "image_sha256", "status", "reason", "label"])
         seconds = time.monotonic() - begun
         result = evaluate(prepared, folder, records, wanted, block)
+        result, took = _with_trust(result, prepared, folder, wanted, trust_progress)
         result = dataclasses.replace(
             result,
             notes=(*result.notes, *opened.notes),
@@ -109,6 +112,7 @@ def run_audit(
                 "started": started.isoformat().replace("+00:00", "Z"),
                 "seconds": round(seconds, 3),
                 "images_per_second": round(passed / max(seconds, 1e-9), 1),
+                "trust": took,
                 "model": str(model),
                 "probe": str(probe),
                 "fingerprint": mark,
@@ -121,6 +125,35 @@ def run_audit(
         if out is not None:
             folder.finish(result)
     return result
+
+
+def _with_trust(
+    result: AuditResult, prepared: Prepared, folder: RunFolder, settings: RunSettings, progress: Progress | None
+) -> tuple[AuditResult, dict[str, Any] | None]:
+    """The second stage, on a sample: whether the maps can be trusted. Gives its time and passes for the record, too."""
+    from audit.groups import subject_codes
+    from audit.tasks import class_numbers
+    from audit.trust import check_maps
+
+    plan = prepared.plan
+    if plan.mapper is None or settings.trust == 0:
+        return result, None
+    begun = time.monotonic()
+    found, passes = check_maps(
+        plan,
+        decisions=class_numbers(folder.read(["decision"])["decision"], plan.output.classes),
+        subjects=subject_codes(plan.probe.table),
+        images=settings.trust,
+        seed=settings.seed,
+        alpha=settings.alpha,
+        progress=progress,
+    )
+    took = {"seconds": round(time.monotonic() - begun, 3), "passes": passes}
+    if isinstance(found, Skipped):
+        _LOG.info("skipped %s: %s", found.measure, found.reason)
+        return dataclasses.replace(result, skipped=(*result.skipped, found)), took
+    _LOG.info("the maps are %s: %s (%d passes, %.1f s)", found.state, found.because, passes, took["seconds"])
+    return dataclasses.replace(result, trust=found), took
 
 
 def _log_start(prepared: Prepared) -> None:

@@ -56,6 +56,7 @@ class RunSettings:
     preprocess: str | None = None
     layers: tuple[str, ...] = ()
     cam: str = "auto"
+    trust: int = 32  # pictures that the maps are checked on afterwards; 0: they are not
     # the statistics
     seed: int = 0
     alpha: float = 0.05
@@ -96,6 +97,7 @@ _RUN: Mapping[str, Kind] = {
     "preprocess": _toml.choice(*PRESETS),
     "layers": _toml.names(),
     "cam": _toml.text(),
+    "trust": _toml.whole(0, 32),
     "seed": _toml.whole(0),
     "alpha": _toml.number("a number above 0 and up to 0.5", lambda x: 0 < x <= 0.5),
     "min_subjects": _toml.whole(2),

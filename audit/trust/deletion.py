@@ -1,0 +1,103 @@
+"""Does the answer hang on what the map points at? Deletion and insertion against a random order of the same cells.
+
+Source: Petsiuk, Das, Saenko: RISE, BMVC 2018. Their pictures lose pixels one by one; here they lose cells of the map's
+own grid in a few steps, and what is lost is painted over with the picture's own mean color, so that its brightness
+stays. The area under the curve is by trapezoids.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from audit.result import Estimate, TrustCurves
+from audit.statistics.paired import mean_over
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from audit.engines import Plan
+    from audit.trust import Sampled
+    from audit.trust._passes import Passes
+
+STEPS = 4  # between the whole picture and the empty one
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """By how much the map's order beats a random one, and the mean curves."""
+
+    deletion: Estimate
+    insertion: Estimate
+    curves: TrustCurves
+
+
+def curves(plan: Plan, sampled: Sampled, seed: int, alpha: float, passes: Passes) -> Parts:
+    """Areas under the curves of every picture, as paired differences: positive where the map knows better.
+
+    One random order serves both: cells added in it are cells taken away in its reverse, which is as random.
+    """
+    import numpy as np
+
+    height, width = sampled.maps.shape[1:]
+    counts = np.round(np.linspace(0, height * width, STEPS + 2)).astype(np.int64)
+    x = counts / (height * width)
+    rng = np.random.default_rng([seed, 1])
+    seen = np.array([_of_one(plan, sampled, at, counts, rng, passes) for at in range(len(sampled))])
+    deletion, insertion, random = np.trapezoid(seen, x, axis=2).T  # of [n, 3, STEPS + 2]
+    means = seen.mean(axis=0).tolist()
+    return Parts(
+        deletion=mean_over(random - deletion, sampled.subjects, alpha),
+        insertion=mean_over(insertion - random, sampled.subjects, alpha),
+        curves=TrustCurves(
+            shares=tuple(x.tolist()),
+            deletion=tuple(means[0]),
+            insertion=tuple(means[1]),
+            random=tuple(means[2]),
+        ),
+    )
+
+
+def _of_one(
+    plan: Plan, sampled: Sampled, at: int, counts: NDArray[np.int64], rng: np.random.Generator, passes: Passes
+) -> list[list[float]]:
+    """Deletion, insertion and random curve of one picture, each [STEPS + 2]."""
+    import numpy as np
+
+    cells, picture = sampled.maps[at], sampled.images[at]
+    order, chance = by_map(cells, rng), rng.permutation(cells.size)
+    inner = counts[1:-1]
+    gone = [*(order[:k] for k in inner), *(order[k:] for k in inner), *(chance[:k] for k in inner), order]
+    pictures = np.stack([without(picture, taken, cells.shape, plan.input.layout) for taken in gone])
+    outputs = [
+        passes.counting(plan.model).run(pictures[start : start + plan.batch_size]).outputs
+        for start in range(0, len(pictures), plan.batch_size)
+    ]
+    p = plan.task.decide(np.concatenate(outputs), plan.output).scores[:, sampled.targets[at]]
+    whole, empty = float(sampled.scores[at]), float(p[-1])
+    deleted, inserted, random = p[:-1].reshape(3, STEPS).tolist()
+    return [[whole, *deleted, empty], [empty, *inserted, whole], [whole, *random, empty]]
+
+
+def by_map(cells: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Numbers of the cells of a map [h, w], the largest first; chance decides between equal ones."""
+    import numpy as np
+
+    flat = cells.reshape(-1)
+    return np.lexsort((rng.random(flat.size), -flat))
+
+
+def without(picture: NDArray[Any], cells: NDArray[np.int64], grid: tuple[int, ...], layout: str) -> NDArray[Any]:
+    """A copy of a picture, [C, H, W] or in the layout NHWC [H, W, C], some cells of a grid over it painted over with
+    the mean of each of its channels."""
+    import numpy as np
+
+    last = layout == "NHWC"
+    seen = np.moveaxis(picture, -1, 0) if last else picture
+    covered = np.zeros(grid, dtype=bool)
+    covered.reshape(-1)[cells] = True
+    rows, columns = (np.arange(n) * wide // n for n, wide in zip(seen.shape[1:], grid, strict=True))
+    mean = seen.mean(axis=(1, 2), dtype=np.float64).astype(picture.dtype)
+    painted = np.where(covered[rows][:, columns], mean[:, None, None], seen)
+    return np.moveaxis(painted, 0, -1) if last else painted

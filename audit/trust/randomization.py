@@ -1,0 +1,85 @@
+"""Does the map change when the network's weights are drawn anew? Top layers first, as Adebayo et al. do it.
+
+Source: Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim: Sanity Checks for Saliency Maps, NeurIPS 2018 (cascading
+randomization, Spearman's rank correlation of the signed maps). How weights are drawn: `audit.runtimes._redraw`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from audit.errors import ModelError
+from audit.result import TrustLevel
+from audit.statistics.paired import mean_over
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from audit.engines import Plan
+    from audit.runtimes import Model
+    from audit.trust import Sampled
+    from audit.trust._passes import Passes
+
+SHARES = (0.0, 0.5, 1.0)  # of the layers, from the top: the last one alone, half of them, all
+# One draw of weights may resemble the network by chance, and does so in every picture: each picture meets one of these
+# draws, and the interval is over the draws.
+DRAWS = 4
+
+
+def levels(plan: Plan, sampled: Sampled, seed: int, alpha: float, passes: Passes) -> tuple[TrustLevel, ...] | str:
+    """The mean rank correlation at each share of the layers, or why the weights can't be changed."""
+    import numpy as np
+
+    draws = np.arange(len(sampled)) % DRAWS
+    found: list[TrustLevel] = []
+    for share in SHARES:
+        values, layers, of = np.full(len(sampled), np.nan), 0, 0
+        for number in range(DRAWS):
+            mine = np.flatnonzero(draws == number)
+            try:
+                maps, layers, of = _maps(plan, sampled.take(mine), share, seed * DRAWS + number, passes)
+            except ModelError as error:
+                return error.what
+            values[mine] = [rank_correlation(a, b) for a, b in zip(sampled.maps[mine], maps, strict=True)]
+        found.append(TrustLevel(layers=layers, of=of, correlation=mean_over(values, draws, alpha)))
+    return tuple(found)
+
+
+def _maps(
+    plan: Plan, sampled: Sampled, share: float, seed: int, passes: Passes
+) -> tuple[NDArray[np.float32], int, int]:
+    """Maps [n, h, w] of a network with other weights, in how many layers they differ, and of how many."""
+    import numpy as np
+
+    assert plan.mapper is not None  # noqa: S101 there are maps to compare with
+    made = plan.model.randomized(share, seed)
+    try:
+        if "head" in plan.mapper.method.needs and made.head is None:
+            raise ModelError("with other weights the head is no pool and linear layer any more")
+        mapper = dataclasses.replace(plan.mapper, head=made.head)
+        model: Model = passes.counting(made.model)
+        maps = []
+        with np.errstate(all="ignore"):  # what other weights make of a picture may be beyond all bounds
+            for start in range(0, len(sampled), plan.batch_size):
+                some = sampled.take(np.arange(start, min(start + plan.batch_size, len(sampled))))
+                maps.append(mapper.maps(model, model.run(some.images), some.images, some.targets))
+    finally:
+        made.model.close()
+    return np.concatenate(maps), made.layers, made.of
+
+
+def rank_correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Spearman's rank correlation of two maps [h, w], equal cells sharing their mean rank.
+
+    0 where one is the same everywhere, so that it says nothing of the other; NaN where one is not finite.
+    """
+    import numpy as np
+    from scipy.stats import rankdata
+
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return float("nan")
+    x, y = (rankdata(one) - (one.size + 1) / 2 for one in (a, b))
+    scale = float(np.sqrt((x * x).sum() * (y * y).sum()))
+    return float((x * y).sum()) / scale if scale > 0 else 0.0

@@ -1,0 +1,82 @@
+"""What came out, by rules that fit in a sentence each. Every check is supported, not supported or inconclusive.
+
+* Randomization, at the network with all weights drawn anew: **not supported** where the whole interval of the mean rank
+  correlation lies above 0.5 (the map stays much as it was), **supported** where it lies below, else inconclusive.
+* Deletion and insertion: **supported** where the whole interval of the difference to a random order lies above 0, **not
+  supported** where all of it lies below 0.02 (two percentage points of probability, on average over the curve: no gain
+  worth the name), else inconclusive.
+* The map: **not supported** where randomization is not, or deletion and insertion both are not; **supported** where
+  randomization is and deletion or insertion, too; else inconclusive.
+
+The bounds 0.5 and 0.02 are our own: the sources draw curves and leave the judgment to the eye.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from audit.result import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Estimate, Trust, TrustCheck, TrustLevel
+
+if TYPE_CHECKING:
+    from audit.trust.deletion import Parts
+
+SIMILAR = 0.5
+GAIN = 0.02
+
+
+def judged(against: tuple[TrustLevel, ...] | str, parts: Parts, *, cam: str, images: int) -> Trust:
+    """The block of the record. `against` is a reason where the weights could not be changed."""
+    if isinstance(against, str):
+        first = TrustCheck(name="randomization", state=INCONCLUSIVE, estimate=None, reason=against)
+    else:
+        last = against[-1].correlation
+        first = TrustCheck(name="randomization", state=randomization_state(last), estimate=last)
+    deletion = TrustCheck(name="deletion", state=order_state(parts.deletion), estimate=parts.deletion)
+    insertion = TrustCheck(name="insertion", state=order_state(parts.insertion), estimate=parts.insertion)
+    state, because = together(first.state, deletion.state, insertion.state)
+    return Trust(
+        state=state,
+        because=because,
+        cam=cam,
+        target="predicted",
+        images=images,
+        subjects=parts.deletion.subjects,
+        checks=(first, deletion, insertion),
+        levels=() if isinstance(against, str) else against,
+        curves=parts.curves,
+    )
+
+
+def randomization_state(correlation: Estimate) -> str:
+    """Of the mean rank correlation with the map of the network that has learned nothing."""
+    if correlation.low is None or correlation.high is None:
+        return INCONCLUSIVE
+    if correlation.low > SIMILAR:
+        return NOT_SUPPORTED
+    return SUPPORTED if correlation.high < SIMILAR else INCONCLUSIVE
+
+
+def order_state(gain: Estimate) -> str:
+    """Of the area between the map's curve and that of a random order, positive where the map knows better."""
+    if gain.low is None or gain.high is None:
+        return INCONCLUSIVE
+    if gain.low > 0:
+        return SUPPORTED
+    return NOT_SUPPORTED if gain.high < GAIN else INCONCLUSIVE
+
+
+def together(randomization: str, deletion: str, insertion: str) -> tuple[str, str]:
+    """State of the map, and why, as a clause."""
+    orders = (deletion, insertion)
+    if randomization == NOT_SUPPORTED:
+        return NOT_SUPPORTED, "it stays much the same when all that the network has learned is wiped out"
+    if orders == (NOT_SUPPORTED, NOT_SUPPORTED):
+        return NOT_SUPPORTED, "what it points at matters no more to the answer than places drawn by chance"
+    if randomization == SUPPORTED and SUPPORTED in orders:
+        return SUPPORTED, (
+            "it changes when what the network has learned is wiped out, and what it points at matters more to the "
+            "answer than places drawn by chance"
+        )
+    if randomization != SUPPORTED:
+        return INCONCLUSIVE, "it can't be told whether it hangs on what the network has learned"
+    return INCONCLUSIVE, "it can't be told whether what it points at matters more to the answer than places by chance"
