@@ -8,7 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from audit.errors import nearest
-from audit.result import Attributes, AuditResult, Disparity, Estimate, GroupEstimate, Measurement, attribute_name
+from audit.result import (
+    NOT_SUPPORTED,
+    Attributes,
+    AuditResult,
+    Disparity,
+    Estimate,
+    GroupEstimate,
+    Measurement,
+    attribute_name,
+)
 
 if TYPE_CHECKING:
     from audit.gate import Rule
@@ -102,12 +111,21 @@ def find(rule: Rule, result: AuditResult) -> Finding:
     small = _small_groups(measurement, attribute)
     evidence = tuple(_evidence(rule, result, measurement, attribute))
     return dataclasses.replace(
-        _weighed(rule, result, measurement, evidence, small, attribute),
+        _of_a_map(_weighed(rule, result, measurement, evidence, small, attribute), result, measurement),
         title=measurement.title,
         parameters=measurement.parameters,
         attribute=attribute,
         small_groups=small,
     )
+
+
+def _of_a_map(found: Finding, result: AuditResult, measurement: Measurement) -> Finding:
+    """A figure read off a map that is not supported is no evidence, for or against."""
+    trust = result.trust
+    if measurement.family != "focus" or trust is None or trust.state != NOT_SUPPORTED or found.status == "inconclusive":
+        return found
+    words = f"{found.words}; the map that it is read off is not supported ({trust.because}), so nothing follows from it"
+    return dataclasses.replace(found, status="inconclusive", words=words)
 
 
 def _weighed(

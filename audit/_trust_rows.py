@@ -28,10 +28,11 @@ class TrustCheck:
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class TrustLevel:
     """Rank correlation of the maps with those of the same network, the last `layers` of its `of` layers with weights
-    having theirs drawn anew."""
+    having theirs drawn anew. The interval is over `draws` draws, each met by its own share of the pictures."""
 
     layers: int
     of: int
+    draws: int
     correlation: Estimate
 
 

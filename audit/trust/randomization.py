@@ -43,7 +43,9 @@ def levels(plan: Plan, sampled: Sampled, seed: int, alpha: float, passes: Passes
             except ModelError as error:
                 return error.what
             values[mine] = [rank_correlation(a, b) for a, b in zip(sampled.maps[mine], maps, strict=True)]
-        found.append(TrustLevel(layers=layers, of=of, correlation=mean_over(values, draws, alpha)))
+        people = len(np.unique(sampled.subjects[np.isfinite(values)]))
+        mean = dataclasses.replace(mean_over(values, draws, alpha), subjects=people)
+        found.append(TrustLevel(layers=layers, of=of, draws=min(DRAWS, len(sampled)), correlation=mean))
     return tuple(found)
 
 
