@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import audit
 from audit.analyses import Finished, analyze
+from audit.difference_maps import difference_maps
 from audit.families import adjusted
 from audit.planning import Prepared
 from audit.provenance import probe_block, settings_block
@@ -52,7 +53,10 @@ def evaluate(
     finished = _finished(prepared, folder, records, subjects, options, summary, measurements)
     analyzed, not_analyzed = analyze(finished)
     measurements, families = adjusted((*measurements, *analyzed))
-    skipped = (*skipped, *not_compared, *not_analyzed)
+    differences, not_drawn = difference_maps(
+        folder.features(), finished, plan.mapper.method.name if plan.mapper else ""
+    )
+    skipped = (*skipped, *not_compared, *not_analyzed, *not_drawn)
     notes, verdict = prepared.notes, None
     sentence = _chance(finished)
     if sentence is not None:
@@ -68,6 +72,7 @@ def evaluate(
         skipped=(*prepared.skipped, *skipped),
         families=families,
         notes=notes,
+        difference_maps=differences,
         verdict=verdict,
         run={},
     )

@@ -59,7 +59,8 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
 
     Raises UsageError (a name that was typed does not exist), ModelError, ProbeError (a label the model can't say).
     """
-    from audit.groups import make_groupings
+    from audit.features import drawn
+    from audit.groups import make_groupings, subject_codes
 
     said = read_model_settings(model.path, model.metadata, settings)
     spec, assumed = input_spec(said, model.inputs[0], model.path) if model.inputs else (NO_INPUT, ())
@@ -113,6 +114,7 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
     mean_maps = chosen is not None and (probe.aligned or probe.alignment is not None)
     if chosen is not None and not mean_maps:
         skipped += (Skipped(measure="mean_map", reason=_NOT_ALIGNED),)
+    groupings = make_groupings(probe.table, probe.groupings)
     return Prepared(
         plan=Plan(
             model=model,
@@ -124,8 +126,9 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
             mapper=mapper,
             targets=TARGETS,
             regions=probe.regions if chosen else (),
-            groupings=make_groupings(probe.table, probe.groupings),
+            groupings=groupings,
             mean_maps=mean_maps,
+            sample=drawn([g.codes for g in groupings], subject_codes(probe.table), settings.seed),
             batch_size=settings.batch_size,
             workers=settings.workers or min(os.cpu_count() or 1, 8),
         ),

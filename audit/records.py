@@ -13,9 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import FolderOccupied, UnusableInput, UsageError, printable
+from audit.features import FOLDER as FEATURES
+from audit.features import NAMES, Feature
+from audit.features import joined as joined_features
+from audit.features import pack as pack_features
+from audit.features import unpack as unpack_features
 from audit.files import machine_error, writing
-from audit.result import AuditResult, MeanMap
-from audit.tallies import merge, pack, unpack
+from audit.result import AuditResult, DifferenceMap, MeanMap
+from audit.tallies import merge, pack, pack_differences, unpack, unpack_differences
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,12 +33,13 @@ if TYPE_CHECKING:
 RECORD = "audit.json"
 TABLE = "records.parquet"
 TALLIES = "tallies.npz"
+DIFFERENCES = "difference_maps.npz"
 PARTIAL = ".partial"
 LOG = "run.log"
 _REPORTS = ("report.html", "report.pdf", "summary.md", "junit.xml")
 _TABLES = ("groups.csv", "disparities.csv", "pairs.csv", "within.csv", "layers.csv", "focus.csv")
 # Everything a run may leave: what `--force` and a repeated run replace, and nothing else.
-OURS = (RECORD, TABLE, TALLIES, PARTIAL, *_REPORTS, "tables", LOG)
+OURS = (RECORD, TABLE, TALLIES, DIFFERENCES, FEATURES, PARTIAL, *_REPORTS, "tables", LOG)
 _ROWS_A_SHARD = 2000
 
 
@@ -134,6 +140,7 @@ class RunFolder:
         name = f"shard-{int(rows[0]):09d}"
         with writing(self._partial / f"{name}.npz") as path, path.open("wb") as stream:
             arrays, index = pack(self._maps)
+            arrays |= pack_features(joined_features(s.features for s in self._pending))
             np.savez(stream, rows=rows, index=np.array(json.dumps(index)), **arrays)
         # The table comes second: a shard counts as done when its table is there.
         with writing(self._partial / f"{name}.parquet") as path:
@@ -181,7 +188,7 @@ class RunFolder:
         return reason
 
     def collect(self) -> tuple[MeanMap, ...]:
-        """Write `records.parquet`, in row order, and `tallies.npz` from all shards; gives the mean maps."""
+        """Write `records.parquet`, in row order, `tallies.npz` and `features/` from all shards; gives the mean maps."""
         import numpy as np
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -195,15 +202,51 @@ class RunFolder:
         with writing(self.folder / TABLE) as path, pq.ParquetWriter(path, pq.read_schema(shards[0])) as writer:
             for group in _same_size(tables):
                 writer.write_table(group)
-        pieces = []
+        pieces, features = [], []
         for shard in shards:
             with np.load(shard.with_suffix(".npz"), allow_pickle=False) as held:
                 pieces.append(unpack(held))
+                features.append(tuple(unpack_features(held)))
+        self._keep_features(joined_features(features))
         mean_maps = merge(pieces)
         with writing(self.folder / TALLIES) as path, path.open("wb") as stream:
             arrays, index = pack(mean_maps)
             np.savez(stream, index=np.array(json.dumps(index)), **arrays)
         return mean_maps
+
+    def _keep_features(self, features: tuple[Feature, ...]) -> None:
+        import numpy as np
+
+        for name in NAMES:  # what an earlier run left
+            for old in (f"{name}.npy", f"{name}.rows.npy"):
+                (self.folder / FEATURES / old).unlink(missing_ok=True)
+        if features:
+            (self.folder / FEATURES).mkdir(mode=0o700, exist_ok=True)
+        for name, array in pack_features(features).items():
+            with writing(self.folder / FEATURES / f"{name}.npy") as path, path.open("wb") as stream:
+                np.save(stream, array)
+
+    def features(self) -> tuple[Feature, ...]:
+        """What was kept of single images."""
+        import numpy as np
+
+        kept = {p.name.removesuffix(".npy"): p for p in (self.folder / FEATURES).glob("*.npy")}
+        return tuple(unpack_features({name: np.load(p, allow_pickle=False) for name, p in kept.items()}))
+
+    def keep_differences(self, maps: tuple[DifferenceMap, ...]) -> None:
+        """Write the arrays of difference maps; without any, drop those of an earlier run."""
+        import numpy as np
+
+        if not maps:
+            (self.folder / DIFFERENCES).unlink(missing_ok=True)
+            return
+        with writing(self.folder / DIFFERENCES) as path, path.open("wb") as stream:
+            np.savez(stream, **pack_differences(maps))
+
+    def files(self) -> tuple[str, ...]:
+        """What stands beside the record, for its hashes."""
+        kept = sorted(f"{FEATURES}/{p.name}" for p in (self.folder / FEATURES).glob("*.npy"))
+        return tuple(name for name in (TABLE, TALLIES, DIFFERENCES, *kept) if (self.folder / name).is_file())
 
     def values(self, columns: Sequence[str]) -> NDArray[np.float64]:
         """Some measures of every item, [N, M], from `records.parquet`; NaN where it has none."""
@@ -294,8 +337,14 @@ def read_run(folder: str | Path) -> AuditResult:
         if (folder / TALLIES).is_file():
             with np.load(folder / TALLIES, allow_pickle=False) as held:
                 maps = unpack(held)
+        differences: tuple[DifferenceMap, ...] = ()
+        if (folder / DIFFERENCES).is_file():
+            with np.load(folder / DIFFERENCES, allow_pickle=False) as held:
+                differences = unpack_differences(record.get("difference_maps", ()), held)
         table = folder / TABLE
-        return AuditResult.from_json(record, mean_maps=maps, records=table if table.is_file() else None)
+        return AuditResult.from_json(
+            record, mean_maps=maps, difference_maps=differences, records=table if table.is_file() else None
+        )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UnusableInput(f"the record is broken: {error}", where=folder / RECORD) from error
 

@@ -14,6 +14,7 @@ from audit._json import json_bytes
 from audit._rows import (
     PICTURE_QUALITY,
     Attributes,
+    DifferenceMap,
     Disparity,
     Estimate,
     Face,
@@ -56,6 +57,7 @@ __all__ = [
     "SUPPORTED",
     "Attributes",
     "AuditResult",
+    "DifferenceMap",
     "Disparity",
     "Estimate",
     "Face",
@@ -99,6 +101,7 @@ class AuditResult:
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
     mean_maps: tuple[MeanMap, ...] = ()
     trust: Trust | None = None  # whether focus can be read off the maps; None: not looked into
+    difference_maps: tuple[DifferenceMap, ...] = ()
     records: pd.DataFrame | Path | None = None  # records.parquet: the table, or where it lies
     faces: tuple[Face, ...] = ()  # only by `audit.with_faces`; in no file of the record
 
@@ -120,6 +123,26 @@ class AuditResult:
 
     def all(self, measure: str) -> tuple[Measurement, ...]:
         return tuple(m for m in self.measurements if m.measure == measure and m.of is None)
+
+    def difference_map(self, attribute: str, group: str | Attributes) -> DifferenceMap:
+        """Where the maps of one group differ from those of the others: `difference_map("skin", "dark")`.
+
+        Args:
+            attribute: "skin", "gender*skin"; "decision": wrong against right answers of a class.
+            group: as the record has it, or its values joined by `*`.
+
+        Raises:
+            UsageError: there is no such map.
+        """
+        known = {group_name(m.group): m for m in self.difference_maps if m.attribute == attribute}
+        name = group if isinstance(group, str) else group_name(group)
+        if name in known:
+            return known[name]
+        if not known:
+            names = list(dict.fromkeys(m.attribute for m in self.difference_maps))
+            why = next((s.reason for s in self.skipped if s.measure in ("difference_map", "mean_map")), None)
+            raise UsageError(f"no difference maps: {why or 'no such attribute'}", value=attribute, allowed=names)
+        raise UsageError("no such group in the difference maps", value=name, allowed=list(known))
 
     def __getitem__(self, name: str) -> MeasurementTable:
         """By measure name, or by full column name (`relevance_mass[cam=cam,…]`)."""
@@ -147,6 +170,7 @@ class AuditResult:
             "skipped": [plain(s) for s in self.skipped],
             "families": [plain(f) for f in self.families],
             "trust": plain(self.trust),
+            "difference_maps": [m.to_json(float(self.settings.get("alpha", 0.05))) for m in self.difference_maps],
             "verdict": dict(self.verdict) if self.verdict is not None else {"status": "not judged", "rules": []},
             "files": dict(self.files),
             "run": dict(self.run),
@@ -158,7 +182,12 @@ class AuditResult:
 
     @classmethod
     def from_json(
-        cls, record: Mapping[str, Any], *, mean_maps: Iterable[MeanMap] = (), records: Path | None = None
+        cls,
+        record: Mapping[str, Any],
+        *,
+        mean_maps: Iterable[MeanMap] = (),
+        difference_maps: Iterable[DifferenceMap] = (),
+        records: Path | None = None,
     ) -> AuditResult:
         """The inverse of `to_json`. Raises UsageError on another format number."""
         if record.get("format") != FORMAT:
@@ -177,5 +206,6 @@ class AuditResult:
             verdict=record.get("verdict"),
             files=record.get("files", {}),
             mean_maps=tuple(mean_maps),
+            difference_maps=tuple(difference_maps),
             records=records,
         )

@@ -22,7 +22,7 @@ from audit.gate import Policy, check_bounds, check_names, judge, read_policy
 from audit.planning import Prepared, prepare, probe_options
 from audit.probes import read_probe
 from audit.provenance import fingerprint, machine_block, model_hash
-from audit.records import TABLE, TALLIES, RunFolder
+from audit.records import TABLE, RunFolder
 from audit.result import AuditResult, Skipped
 from audit.runtimes import open_model
 from audit.settings import RunSettings, checked_settings
@@ -102,12 +102,13 @@ def run_audit(
         seconds = time.monotonic() - begun
         result = evaluate(prepared, folder, records, wanted, block)
         result, took = _with_trust(result, prepared, folder, wanted, trust_progress)
+        folder.keep_differences(result.difference_maps)
         result = dataclasses.replace(
             result,
             notes=(*result.notes, *opened.notes),
             mean_maps=mean_maps,
             records=folder.folder / TABLE if out is not None else pd.read_parquet(folder.folder / TABLE),
-            files={name: f"sha256 {sha256(folder.folder / name)}" for name in (TABLE, TALLIES)},
+            files={name: f"sha256 {sha256(folder.folder / name)}" for name in folder.files()},
             run={
                 "started": started.isoformat().replace("+00:00", "Z"),
                 "seconds": round(seconds, 3),

@@ -1,4 +1,5 @@
-"""Tallies: running sums over the images that can be added up, stored in `tallies.npz`. Today: mean maps by group."""
+"""Maps in files: tallies, running sums over the images, in `tallies.npz` (today mean maps by group), and the arrays of
+difference maps, whose figures stand in the record."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from audit.result import MeanMap
+from audit.result import DifferenceMap, MeanMap
 
 
 def merge(pieces: Iterator[tuple[MeanMap, ...]] | Sequence[tuple[MeanMap, ...]]) -> tuple[MeanMap, ...]:
@@ -47,4 +48,21 @@ def unpack(held: Mapping[str, Any]) -> tuple[MeanMap, ...]:
     return tuple(
         MeanMap(**{**row, "groups": tuple(row["groups"])}, sums=held[f"sums-{i}"], counts=held[f"counts-{i}"])
         for i, row in enumerate(json.loads(str(held["index"])))
+    )
+
+
+_ARRAYS = ("mean", "rest", "p_cells")
+
+
+def pack_differences(maps: tuple[DifferenceMap, ...]) -> dict[str, Any]:
+    """Arrays by name for an .npz file, in the record's order."""
+    return {
+        f"{name}-{i}": array for i, m in enumerate(maps) for name in _ARRAYS if (array := getattr(m, name)) is not None
+    }
+
+
+def unpack_differences(rows: Sequence[Mapping[str, Any]], held: Mapping[str, Any]) -> tuple[DifferenceMap, ...]:
+    """Difference maps from the record's `difference_maps` and an opened .npz file."""
+    return tuple(
+        DifferenceMap.of(row, {name: held.get(f"{name}-{i}") for name in _ARRAYS}) for i, row in enumerate(rows)
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from audit.cams import Mapper
+    from audit.features import Feature
     from audit.groups import Grouping
     from audit.inputs import InputSpec
     from audit.measures import Measure
@@ -38,6 +39,7 @@ class Plan:
     regions: tuple[str, ...]
     groupings: tuple[Grouping, ...]
     mean_maps: bool  # pictures are aligned, so mean maps by group mean something
+    sample: NDArray[np.int64]  # rows, ascending, whose features are kept
     batch_size: int
     workers: int
 
@@ -50,6 +52,7 @@ class Shard:
     records: pd.DataFrame  # `path` to `attribute.NAME`, in the interface page's columns
     values: NDArray[np.float64]  # [rows, M]: one column a measure of the plan
     mean_maps: tuple[MeanMap, ...]
+    features: tuple[Feature, ...] = ()  # of those rows that are in the sample and have one
 
 
 class Engine(Protocol):

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.engines import Plan, Shard
+from audit.features import MAPS, Feature, small
 from audit.measures import Observed
 from audit.probes import Batch
 from audit.result import MeanMap
@@ -19,7 +20,7 @@ from audit.tasks import Outcome, class_numbers
 def observe(plan: Plan, batch: Batch) -> Shard:
     """The records and tallies of one batch. Unreadable images get a row without a single value."""
     if len(batch.rows) == 0:
-        return _assemble(plan, batch, None, np.empty((0, len(plan.measures))), ())
+        return _assemble(plan, batch, None, np.empty((0, len(plan.measures))), (), ())
     capture = plan.model.run(batch.images, list(plan.probe.table["path"].to_numpy()[batch.rows]))
     outcome = _outcome(plan, capture)
     labels = class_numbers(plan.probe.table["label"].to_numpy()[batch.rows], plan.output.classes)
@@ -36,8 +37,9 @@ def observe(plan: Plan, batch: Batch) -> Shard:
     values = (
         np.column_stack([m.compute(observed) for m in plan.measures]) if plan.measures else np.empty((len(labels), 0))
     )
-    tallies = _mean_maps(plan, batch, maps, _sides(labels, outcome.decisions)) if plan.mean_maps else ()
-    return _assemble(plan, batch, outcome, values, tallies)
+    shares = {t: _shares(own, batch.alignment) for t, own in maps.items()} if plan.mean_maps else {}
+    tallies = _mean_maps(plan, batch, shares, _sides(labels, outcome.decisions))
+    return _assemble(plan, batch, outcome, values, tallies, _features(plan, batch, shares))
 
 
 def _outcome(plan: Plan, capture: Capture) -> Outcome:
@@ -75,24 +77,40 @@ def _sides(labels: NDArray[np.int64], decisions: NDArray[np.int64]) -> NDArray[n
     return np.where((labels < 0) | (decisions < 0), 2, (labels == decisions).astype(np.int64))
 
 
+def _shares(maps: NDArray[np.float32], alignment: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Each image's shares of relevance [B, h, w], faces lying over each other; NaN where there is no map."""
+    seen = maps if alignment is None else _aligned(maps, alignment)
+    total = seen.sum(axis=(1, 2), dtype=np.float64)
+    counts = np.isfinite(total) & (total > 0)
+    shares = np.full(seen.shape, np.nan)
+    # Whole multiples of 2^-32 add up exactly in any order: batches and interruptions change no digit of a sum.
+    shares[counts] = np.round(seen[counts].astype(np.float64) / total[counts, None, None] * 2.0**32) / 2.0**32
+    return shares
+
+
+def _features(plan: Plan, batch: Batch, shares: dict[str, NDArray[np.float64]]) -> tuple[Feature, ...]:
+    """The maps of the predicted class of those images that are in the sample."""
+    if "predicted" not in shares:
+        return ()
+    own = shares["predicted"]
+    kept = np.isin(batch.rows, plan.sample) & np.isfinite(own).all(axis=(1, 2))
+    return (Feature(name=MAPS, rows=batch.rows[kept], values=small(own[kept])),)
+
+
 def _mean_maps(
-    plan: Plan, batch: Batch, maps: dict[str, NDArray[np.float32]], sides: NDArray[np.int64]
+    plan: Plan, batch: Batch, shares: dict[str, NDArray[np.float64]], sides: NDArray[np.int64]
 ) -> tuple[MeanMap, ...]:
-    """Sums by group of each image's share of relevance, for every target and grouping, faces lying over each other."""
+    """Sums by group of each image's share of relevance, for every target and grouping."""
     tallies = []
-    for target, own in maps.items():
-        signed = own if batch.alignment is None else _aligned(own, batch.alignment)
-        total = signed.sum(axis=(1, 2), dtype=np.float64)
-        counts = np.isfinite(total) & (total > 0)
-        # Whole multiples of 2^-32 add up exactly in any order: batches and interruptions change no digit of a sum.
-        shares = np.round(signed[counts].astype(np.float64) / total[counts, None, None] * 2.0**32) / 2.0**32
+    for target, own in shares.items():
+        counts = np.isfinite(own).all(axis=(1, 2))
         side = sides[counts]
         for grouping in plan.groupings:
             group = grouping.codes[batch.rows[counts]]
             size = len(grouping.keys)
-            sums = np.zeros((size, 3, *signed.shape[1:]))
+            sums = np.zeros((size, 3, *own.shape[1:]))
             number = np.zeros((size, 3), dtype=np.int64)
-            np.add.at(sums, (group, side), shares)
+            np.add.at(sums, (group, side), own[counts])
             np.add.at(number, (group, side), 1)
             cam = plan.mapper.method.name if plan.mapper else ""
             tallies.append(
@@ -127,6 +145,7 @@ def _assemble(
     outcome: Outcome | None,
     values: NDArray[np.float64],
     tallies: tuple[MeanMap, ...],
+    features: tuple[Feature, ...],
 ) -> Shard:
     unread = dict(batch.unreadable)
     rows = np.array(sorted([*batch.rows.tolist(), *unread]), dtype=np.int64)
@@ -160,4 +179,4 @@ def _assemble(
     }
     columns |= {f"score.{name}": scores[:, k] for k, name in enumerate(classes)}
     columns |= {name: table[name].to_numpy() for name in table.columns if name.startswith("attribute.")}
-    return Shard(rows=rows, records=pd.DataFrame(columns), values=spread, mean_maps=tallies)
+    return Shard(rows=rows, records=pd.DataFrame(columns), values=spread, mean_maps=tallies, features=features)

@@ -1,8 +1,8 @@
 """Maps by group: how often does any cell of any group get marked when the groups are alike?
 
 Maps as a network leaves them: clipped at zero, so skewed, neighboring cells alike, shares of one. Groups of unlike
-size, people with unlike numbers of pictures, people who are in several groups, and (not exchangeable, so the hardest) a small
-group whose maps spread more widely around the same mean.
+size, people with unlike numbers of pictures, people who are in several groups, and (not
+exchangeable, so the hardest) a small group whose maps spread more widely around the same mean.
 """
 
 from __future__ import annotations

@@ -97,10 +97,13 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_record(
     assert cut == whole
     assert sorted(p.name for p in (tmp_path / "cut").iterdir()) == [
         "audit.json",
+        "difference_maps.npz",
+        "features",
         "records.parquet",
         "run.log",
         "tallies.npz",
     ]
+    assert {"features/cam_predicted.npy", "features/cam_predicted.rows.npy"} < set(cut["files"])
 
 
 def test_a_model_no_better_than_chance_is_not_judged(model: Path, probe: Path, tmp_path: Path) -> None:
