@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Description, Head, Layer, TensorSpec
 from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE
+from audit.runtimes._cost import shares
 from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
+from audit.runtimes._onnx_cost import needed, work_of
 from audit.runtimes._onnx_graph import Graph, Place
 from audit.runtimes._onnx_heads import NotLinear, Route, compose, trace
 from audit.runtimes._onnx_names import Names
@@ -97,7 +99,11 @@ def look_inside(
         tolerance=tolerance_of(model),
         batch=batch,
     )
-    layers = tuple(dataclasses.replace(layer, unread=layer.name in tried.unread) for layer in layers)
+    costs = shares([graph.position[named[layer.name].tensor] for layer in layers], work_of(graph, shapes))
+    layers = tuple(
+        dataclasses.replace(layer, unread=layer.name in tried.unread, cost=cost)
+        for layer, cost in zip(layers, costs, strict=True)
+    )
     hidden = sum(1 for _ in nested_nodes(graph.nodes)) - len(graph.nodes)
     note = f"{hidden} operators inside branches and loops of the model can't be looked into."
     return Seen(
@@ -143,6 +149,7 @@ def _shapes(
     values = {
         *(place.tensor for place in places),
         *(route.output for route in routes),
+        *needed(graph),
         *(name for node in _on_the_way(routes) for name in (node.output[0], *graph.variables(node))),
     }
     shapes = {value: taps.shape(value) for value in sorted(values)}

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Description, Head, Layer, TensorSpec
+from audit.runtimes._cost import shares
 from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
 from audit.runtimes._torch_capture import channels_first
+from audit.runtimes._torch_cost import work_of
 from audit.runtimes._torch_heads import HALF_TOLERANCE, TOLERANCE, Tail, find_tail, matrices
 from audit.runtimes._torch_layers import Found, find_layers
 from audit.runtimes._torch_program import Program, operator
@@ -51,7 +53,11 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
     layers = _layers(found, shapes, pooled, failure, len(images))
     batches = [images, images if fixed else images[:1], images]
     tried = try_taps(program, batches, layers, {layer.name: layer for layer in found}, tails)
-    layers = tuple(replace(layer, unread=layer.name in tried.unread) for layer in layers)
+    places = {layer.name: layer.place for layer in found}
+    costs = shares([places[layer.name] for layer in layers], work_of(program, images))
+    layers = tuple(
+        replace(layer, unread=layer.name in tried.unread, cost=cost) for layer, cost in zip(layers, costs, strict=True)
+    )
     broken, no_gradients, no_tail = failure or tried.broken, tried.no_gradients, tried.no_tail
     if broken:
         reason = f"this file can't be looked into: {broken}"
