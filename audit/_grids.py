@@ -29,3 +29,21 @@ def resample(maps: NDArray[np.float32], grid: tuple[int, int]) -> NDArray[np.flo
     _, height, width = maps.shape
     down, across = resampling(height, grid[0]), resampling(width, grid[1])
     return cast("NDArray[np.float32]", np.matmul(down, np.matmul(maps, across.T)))
+
+
+def covered(masks: NDArray[np.float32], grid: tuple[int, int]) -> NDArray[np.float32]:
+    """The share of each cell of another grid that masks [B, H, W] cover: [B, h, w]. Means over the picture stay."""
+    _, height, width = masks.shape
+    down, across = _overlaps(height, grid[0]), _overlaps(width, grid[1])
+    return cast("NDArray[np.float32]", np.matmul(down, np.matmul(masks, across.T)))
+
+
+@functools.lru_cache(maxsize=16)
+def _overlaps(cells: int, wanted: int) -> NDArray[np.float32]:
+    """Matrix [wanted, cells]: the mean over each wanted cell of a line of cells that are even inside."""
+    low, high = np.arange(wanted)[:, None] / wanted, (np.arange(wanted)[:, None] + 1) / wanted
+    first, last = np.arange(cells) / cells, (np.arange(cells) + 1) / cells
+    shared = np.maximum(np.minimum(high, last) - np.maximum(low, first), 0)
+    matrix: NDArray[np.float32] = (shared * wanted).astype(np.float32)
+    matrix.setflags(write=False)
+    return matrix

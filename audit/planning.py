@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit._answers import check_settings, classes_of, coverage, words_without_label
-from audit._prior import sample_activations, sample_rows
-from audit.cams import CamChoice, Mapper, choose
+from audit._map_plan import EVIDENCE, cam_block, cost, fitted, no_rivals
+from audit._prior import sample_rows
+from audit.cams import CAMS, CamChoice, Mapper, can_work, choose
 from audit.engines import Plan
 from audit.errors import SettingsError, UsageError, nearest
 from audit.inputs import NO_INPUT
@@ -22,9 +22,6 @@ from audit.settings import ModelSettings, RunSettings, classes_or_assumed, input
 from audit.tasks import TASKS, OutputSpec, Task
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from audit.inputs import InputSpec
 
 _LOOK = 16  # images looked at when the file does not say whether its output is a probability
@@ -82,6 +79,8 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
     layers = _layers(settings.layers, description)
     cam = choose(settings.cam, description, output.name)
     chosen = cam if isinstance(cam, CamChoice) else None
+    rivals_missing = no_rivals(chosen, output, task) if chosen else None
+    evidence_missing = can_work(CAMS.get(EVIDENCE), description, output.name)
     measures, skipped = plan(
         Context(
             label=probe.label,
@@ -92,6 +91,8 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
             regions=probe.regions,
             cam=chosen.method.name if chosen else None,
             cam_missing=cam.reason if isinstance(cam, Skipped) else None,
+            rivals_missing=rivals_missing,
+            evidence_missing=evidence_missing,
             scores_missing=unscored,
             asked_elsewhere=answers is not None,
         )
@@ -110,7 +111,7 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
     mapper = Mapper(method=chosen.method, head=chosen.head, final=final) if chosen else None
     sample = sample_rows(probe, classes, settings.seed) if mapper and mapper.method.fit else {}
     if mapper is not None:
-        mapper = _fitted(mapper, model, probe, spec, sample)
+        mapper = fitted(mapper, model, probe, spec, sample)
     mean_maps = chosen is not None and (probe.aligned or probe.alignment is not None)
     if chosen is not None and not mean_maps:
         skipped += (Skipped(measure="mean_map", reason=_NOT_ALIGNED),)
@@ -124,6 +125,10 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
             output=OutputSpec(classes=classes, final=final, threshold=said.threshold, abstain_below=said.abstain_below),
             measures=measures,
             mapper=mapper,
+            evidence=Mapper(method=CAMS.get(EVIDENCE), head=chosen.head)
+            if chosen and evidence_missing is None and probe.regions
+            else None,
+            rivals=chosen is not None and rivals_missing is None,
             targets=TARGETS,
             regions=probe.regions if chosen else (),
             groupings=groupings,
@@ -135,33 +140,11 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
         skipped=skipped,
         notes=(
             *(*covered, *assumed, *([guessed] if guessed else []), *looked, *probe.notes, *description.notes),
-            *(_cost(chosen, sample) if chosen else ()),
+            *(cost(chosen, sample) if chosen else ()),
         ),
         model=_model_block(model, said, spec, description, output, classes, final if unscored is None else None, layers)
-        | {"cam": _cam_block(chosen, {classes[k]: len(rows) for k, rows in sample.items()}) if chosen else None},
+        | {"cam": cam_block(chosen, {classes[k]: len(rows) for k, rows in sample.items()}) if chosen else None},
     )
-
-
-def _fitted(
-    mapper: Mapper, model: Model, probe: ProbeSet, spec: InputSpec, sample: Mapping[int, NDArray[np.int64]]
-) -> Mapper:
-    """The method made ready: how pictures lie in memory, and what it learns from a sample of them."""
-    fit, head = mapper.method.fit, mapper.head
-    learned = fit(sample_activations(model, probe, spec, sample), head) if fit is not None and head else None
-    return dataclasses.replace(mapper, channels_last=spec.layout == "NHWC", fitted=learned)
-
-
-def _cost(chosen: CamChoice, sample: Mapping[int, NDArray[np.int64]]) -> Iterator[str]:
-    """What a map takes beside the one pass that every picture goes through."""
-    method = chosen.method
-    if chosen.extra_passes:
-        yield (
-            f"{method.title} runs {method.repeats} once more for every channel of the layer {chosen.layer}: "
-            f"{chosen.extra_passes:,} times a picture."
-        )
-    if sample:
-        pictures = sum(map(len, sample.values()))
-        yield f"{method.title} learned from {pictures:,} pictures of the probe set, looked at before the run."
 
 
 _NOT_ALIGNED = (
@@ -295,19 +278,4 @@ def _model_block(
             }
             for layer in description.layers
         ],
-    }
-
-
-def _cam_block(chosen: CamChoice, sample: dict[str, int]) -> dict[str, Any]:
-    method = chosen.method
-    return {
-        "method": method.name,
-        "title": method.title,
-        "layer": chosen.layer,
-        "reason": chosen.reason,
-        "formula": method.formula,
-        "source": method.source,
-        "signed": method.signed,
-        "extra_passes": chosen.extra_passes,
-        "sample": sample or None,
     }

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 PERCENT = "\u00a0%"  # a no-break space: the sign stays with its number
 MINUS = "\u2212"
-_UNITS = {"px": "\u00a0px", "bits": "\u00a0bits"}
+_UNITS = {"px": "\u00a0px", "bits": "\u00a0bits", "logits": "\u00a0logits"}
 _SHARES = frozenset({"proportion", "share"})
 
 

@@ -18,7 +18,7 @@ FLOORS = [
     {"registry", "result", "result_tables"},
     {"tallies", "features"},
     {"groups", "statistics", "gate", "probes", "runtimes", "tasks", "cams", "measures", "demo"},
-    {"engines", "prior", "summary", "families", "strata", "within"},
+    {"engines", "prior", "map_plan", "summary", "families", "strata", "within"},
     {"records", "settings", "analyses"},
     {"planning", "trust", "difference_maps"},
     {"provenance"},

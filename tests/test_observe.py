@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audit.engines._observe import _aligned
+from audit.engines._observe import _aligned, _columns, _rivals
 
 IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
@@ -42,3 +42,23 @@ def test_a_picture_without_landmarks_has_no_place() -> None:
 
     assert np.isnan(seen[1]).all()
     assert (seen[0] == 1).all()
+
+
+def test_targets_of_an_image_come_in_as_few_columns_as_it_has_classes() -> None:
+    targets = np.array([[0, 0, 2, 1], [0, 1, 2, -1], [1, 1, 0, 0], [1, 0, 0, 2]])
+    columns, place = _columns(targets)
+
+    assert len(columns) == 4
+    np.testing.assert_array_equal(columns[place, np.arange(4)], targets)
+    for few, kinds in ((targets[:, :3], 2), (targets[:1], 1), (np.zeros((3, 5), np.int64), 1)):
+        columns, place = _columns(few)
+
+        assert len(columns) == kinds
+        np.testing.assert_array_equal(columns[place, np.arange(few.shape[1])], few)
+    assert _columns(np.zeros((2, 0), np.int64))[0].shape == (1, 0)
+
+
+def test_the_runner_up_is_the_likeliest_class_beside_the_target() -> None:
+    scores = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6], [np.nan] * 3, [0.1, 0.2, 0.7]])
+
+    assert _rivals(scores, np.array([0, 1, 2, 0, -1])).tolist() == [1, 0, 0, -1, -1]

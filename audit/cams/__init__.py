@@ -65,6 +65,7 @@ class CamMethod:
     signed: bool = False  # cells that speak against the class are negative
     by_class: bool = True  # false: the map is the same whatever the class
     fit: Callable[[Sample, Head], Any] | None = None
+    opposite: frozenset[int] = frozenset()  # with so many logits two classes' maps are each other's negative, clipped
 
     @property
     def repeats(self) -> str | None:

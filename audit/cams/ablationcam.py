@@ -54,5 +54,6 @@ CAMS.add(
         "Localization, WACV 2020; divided by the size of the logit instead of the logit",
         needs=frozenset({"tail"}),
         compute=compute,
+        opposite=frozenset({1}),
     ),
 )

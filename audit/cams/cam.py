@@ -30,5 +30,6 @@ CAMS.add(
         needs=frozenset({"head"}),
         compute=compute,
         signed=True,
+        opposite=frozenset({1}),
     ),
 )

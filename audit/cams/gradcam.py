@@ -31,5 +31,6 @@ CAMS.add(
         "via Gradient-based Localization, ICCV 2017",
         needs=frozenset({"gradients"}),
         compute=compute,
+        opposite=frozenset({1}),
     ),
 )

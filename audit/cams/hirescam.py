@@ -31,5 +31,6 @@ CAMS.add(
         needs=frozenset({"gradients"}),
         compute=compute,
         signed=True,
+        opposite=frozenset({1}),
     ),
 )

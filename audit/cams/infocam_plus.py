@@ -37,5 +37,6 @@ CAMS.add(
         needs=frozenset({"head"}),
         compute=compute,
         signed=True,
+        opposite=frozenset({1, 2}),
     ),
 )

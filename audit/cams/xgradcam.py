@@ -32,5 +32,6 @@ CAMS.add(
         "CNNs, BMVC 2020",
         needs=frozenset({"gradients"}),
         compute=compute,
+        opposite=frozenset({1}),
     ),
 )

@@ -35,6 +35,8 @@ class Plan:
     output: OutputSpec
     measures: tuple[Measure, ...]
     mapper: Mapper | None  # None: there is no map
+    evidence: Mapper | None  # signed maps in logits, where the head is exact
+    rivals: bool  # maps of the likeliest other class are wanted, too
     targets: tuple[str, ...]
     regions: tuple[str, ...]
     groupings: tuple[Grouping, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,12 @@ def observe(plan: Plan, batch: Batch) -> Shard:
     capture = plan.model.run(batch.images, list(plan.probe.table["path"].to_numpy()[batch.rows]))
     outcome = _outcome(plan, capture)
     labels = class_numbers(plan.probe.table["label"].to_numpy()[batch.rows], plan.output.classes)
-    maps = _maps(plan, capture, batch.images, {"predicted": outcome.decisions, "true": labels})
+    asked = {"predicted": outcome.decisions, "true": labels}
+    targets = {name: asked[name] for name in plan.targets}
+    rivals = {name: _rivals(outcome.scores, own) for name, own in targets.items()} if plan.rivals else {}
+    named = {f"rival of {name}": own for name, own in rivals.items()}
+    every = _maps(plan, capture, batch.images, targets | named)
+    maps = {name: every[name] for name in targets if every}
     observed = Observed(
         labels=labels,
         decisions=outcome.decisions,
@@ -33,6 +39,8 @@ def observe(plan: Plan, batch: Batch) -> Shard:
         maps=maps,
         regions=batch.regions,
         quality=batch.quality,
+        rivals={name: every[f"rival of {name}"] for name in rivals if every},
+        evidence=_evidence(plan, capture, batch.images, outcome.decisions),
     )
     values = (
         np.column_stack([m.compute(observed) for m in plan.measures]) if plan.measures else np.empty((len(labels), 0))
@@ -54,22 +62,60 @@ def _outcome(plan: Plan, capture: Capture) -> Outcome:
 
 
 def _maps(
-    plan: Plan, capture: Capture, images: NDArray[Any], targets: dict[str, NDArray[np.int64]]
+    plan: Plan, capture: Capture, images: NDArray[Any], targets: Mapping[str, NDArray[np.int64]]
 ) -> dict[str, NDArray[np.float32]]:
-    """Maps [B, h, w] for each target, clipped at 0, NaN where an image has no such target."""
+    """Maps [B, h, w] for each of several targets, clipped at 0, NaN where an image has no such target."""
     if plan.mapper is None or capture.activation is None:
         return {}
-    made: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+    every = np.stack(list(targets.values()))
+    wanted, place = _columns(every)
+    made = [np.maximum(m, 0) for m in plan.mapper.maps_of(plan.model, capture, images, list(wanted))]
     maps: dict[str, NDArray[np.float32]] = {}
-    for name in plan.targets:
-        wanted = targets[name]
-        # Decisions are mostly right: a second target is often the first one again, and a gradient costs a pass.
-        known = next((m for t, m in made if np.array_equal(t, wanted)), None)
-        if known is None:
-            known = np.maximum(plan.mapper.maps(plan.model, capture, images, wanted), 0)
-            made.append((wanted, known))
-        maps[name] = known
+    for name, own, at in zip(targets, every, place, strict=True):
+        alike = next((known for known in maps if np.array_equal(targets[known], own)), None)
+        if alike is not None:  # one and the same array: what is measured on it is measured once
+            maps[name] = maps[alike]
+        elif (at == at[:1]).all():
+            maps[name] = made[int(at[0]) if len(at) else 0]
+        else:
+            maps[name] = np.stack(made)[at, np.arange(len(at))]
     return maps
+
+
+def _columns(targets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Targets [T, B] as few columns [J, B], each image's classes once, and which column [T, B] is whose.
+
+    Decisions are mostly right and two classes have but two maps, and a map can cost a pass.
+    """
+    every = np.arange(targets.shape[1])
+    place, filled = np.zeros_like(targets), np.ones(targets.shape[1], dtype=np.int64)
+    columns = [targets[0].copy()]
+    for t in range(1, len(targets)):
+        place[t] = filled
+        for j, column in enumerate(columns):
+            place[t][(column == targets[t]) & (j < filled)] = j
+        new = place[t] == filled
+        if (filled[new] == len(columns)).any():
+            columns.append(targets[0].copy())
+        for j in np.unique(filled[new]).tolist():
+            here = every[new & (filled == j)]
+            columns[j][here] = targets[t][here]
+        filled = filled + new
+    return np.stack(columns), place
+
+
+def _rivals(scores: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The likeliest class beside each image's target, [B]; -1 where there is no target or no score."""
+    known = (targets >= 0) & ~np.isnan(scores).any(axis=1)
+    others = np.where(known[:, None], scores, 0.0)
+    np.put_along_axis(others, np.maximum(targets, 0)[:, None], -np.inf, axis=1)
+    return np.where(known, others.argmax(axis=1), -1)
+
+
+def _evidence(plan: Plan, capture: Capture, images: NDArray[Any], decisions: NDArray[np.int64]) -> Any:
+    if plan.evidence is None or capture.activation is None:
+        return None
+    return plan.evidence.maps(plan.model, capture, images, decisions)
 
 
 def _sides(labels: NDArray[np.int64], decisions: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -38,6 +38,8 @@ class Context:
     regions: tuple[str, ...]
     cam: str | None  # the chosen method's name
     cam_missing: str | None  # why there is none
+    rivals_missing: str | None = None  # why maps of two classes can't be compared; None: they can
+    evidence_missing: str | None = None  # why evidence can't be had in logits; None: it can
     scores_missing: str | None = None  # why the model gives no probabilities; None: it does
     asked_elsewhere: bool = False  # the model's answers stand in a table, which can lack some
 
@@ -47,7 +49,9 @@ class Observed:
     """What was seen of a batch of B images. Dropped as soon as the measures have their numbers.
 
     `maps[target]` is float32 [B, h, w] on the CAM layer's own grid, clipped at 0; a row is NaN where there is no such
-    map (no answer). `regions[name]` is float32 [B, H, W] on the input grid, NaN where an image lacks the region.
+    map (no answer). `rivals[target]` is the same of the likeliest class beside the target. `evidence` [B, h, w] is
+    signed: what each cell adds to the decision's logit over the mean of the other classes', times the number of cells.
+    `regions[name]` is float32 [B, H, W] on the input grid, NaN where an image lacks the region.
     """
 
     labels: NDArray[np.int64]  # [B], -1 where not stated
@@ -57,6 +61,8 @@ class Observed:
     maps: Mapping[str, NDArray[np.float32]]
     regions: Mapping[str, NDArray[np.float32]]
     quality: Mapping[str, NDArray[np.float64]]
+    rivals: Mapping[str, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
+    evidence: NDArray[np.float32] | None = None
     shared: dict[Any, Any] = dataclasses.field(default_factory=dict)  # a family's work that its measures share
 
 

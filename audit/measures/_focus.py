@@ -153,6 +153,15 @@ def shares(maps: NDArray[np.float32]) -> NDArray[np.float64]:
     return p
 
 
+def overlap(
+    first: tuple[NDArray[np.float32], NDArray[np.bool_]], second: tuple[NDArray[np.float32], NDArray[np.bool_]]
+) -> NDArray[np.float64]:
+    """Intersection over union of two batches of maps as `scaled` gives them; NaN where one of the two is no map."""
+    (a, one), (b, other) = first, second
+    shared, covered = (f(a, b).sum(axis=(1, 2), dtype=np.float64) for f in (np.minimum, np.maximum))
+    return np.where(one & other, _share(shared, covered), np.nan)
+
+
 def entropy(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Entropy of shares [B, h, w] over that of an even map; NaN for a map of one cell, which is always even."""
     cells = p.shape[1] * p.shape[2]

@@ -4,46 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Hashable, Iterator
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from audit.measures import DECISIONS, MEASURES, TARGETS, Context, Measure, Observed
-from audit.measures._focus import Meeting, Region, Relevance, center, entropy, shares, spread
+from audit.measures import MEASURES, Context, Measure, Observed
+from audit.measures._focus import Meeting, Region, Relevance, center, entropy, overlap, scaled, shares, spread
+from audit.measures._variants import NO_REGIONS, Row, Values, once, variants
 from audit.result import Skipped
 
-T = TypeVar("T")
-Values = NDArray[np.float64]
-
-_NO_REGIONS = (
-    "the probe set names no region to look at; give one as a manifest column region.NAME (a mask image, or a box "
-    "x0,y0,x1,y1 in pixels), as a [regions] table in the probe folder's bias-audit.toml, or as landmarks68.csv"
-)
-_VARIANTS = (
-    " Target is the class whose map it is: the one the model answered (predicted) or the stated label (true). "
-    "Decisions says which pictures count: all, or only those answered rightly or wrongly."
-)
 _SYMBOLS = "; A is the map, clipped at 0 and brought bilinearly to the region's grid, R the share of each cell covered"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class _Row:
-    """What a measure of the family says of itself."""
-
-    name: str
-    title: str
-    definition: str
-    formula: str
-    source: str
-    unit: str = "share"
-    proportion: bool = False
-
-
-_BY_REGION: tuple[tuple[_Row, Callable[[Meeting], Values]], ...] = (
+_BY_REGION: tuple[tuple[Row, Callable[[Meeting], Values]], ...] = (
     (
-        _Row(
+        Row(
             name="relevance_mass",
             title="Relevance mass",
             definition="The share of the map's relevance that lies inside the region. A large region holds much of it "
@@ -54,7 +29,7 @@ _BY_REGION: tuple[tuple[_Row, Callable[[Meeting], Values]], ...] = (
         Meeting.relevance_mass,
     ),
     (
-        _Row(
+        Row(
             name="lift",
             title="Lift",
             definition="The relevance mass divided by the share of the picture that the region covers: 1 means no "
@@ -66,7 +41,7 @@ _BY_REGION: tuple[tuple[_Row, Callable[[Meeting], Values]], ...] = (
         Meeting.lift,
     ),
     (
-        _Row(
+        Row(
             name="relevance_rank",
             title="Relevance rank",
             definition="Of the most relevant part of the picture, as large as the region is, the share that lies "
@@ -78,7 +53,7 @@ _BY_REGION: tuple[tuple[_Row, Callable[[Meeting], Values]], ...] = (
         Meeting.relevance_rank,
     ),
     (
-        _Row(
+        Row(
             name="pointing_game",
             title="Pointing game",
             definition="The share of pictures whose place of largest relevance lies inside the region.",
@@ -91,7 +66,7 @@ _BY_REGION: tuple[tuple[_Row, Callable[[Meeting], Values]], ...] = (
         Meeting.pointing_game,
     ),
     (
-        _Row(
+        Row(
             name="region_iou",
             title="Region overlap",
             definition="How well the bright part of the map (at least half of its largest value) and the region "
@@ -102,7 +77,7 @@ _BY_REGION: tuple[tuple[_Row, Callable[[Meeting], Values]], ...] = (
         Meeting.region_iou,
     ),
     (
-        _Row(
+        Row(
             name="attention_iou",
             title="Attention IoU",
             definition="How well the whole map, without any threshold, and the region agree: 0 where they share no "
@@ -117,9 +92,9 @@ _BY_REGION: tuple[tuple[_Row, Callable[[Meeting], Values]], ...] = (
 
 
 _OWN_GRID = "with p = A / Σ A on the map's own grid of h × w cells"
-_ALONE: tuple[tuple[_Row, Callable[[Values], Values]], ...] = (
+_ALONE: tuple[tuple[Row, Callable[[Values], Values]], ...] = (
     (
-        _Row(
+        Row(
             name="entropy",
             title="Evenness of the map",
             definition="How evenly the relevance is spread over the picture: 0 where it is all in one cell of the map, "
@@ -131,7 +106,7 @@ _ALONE: tuple[tuple[_Row, Callable[[Values], Values]], ...] = (
         entropy,
     ),
     (
-        _Row(
+        Row(
             name="spread",
             title="Spread of the map",
             definition="How far from its center the relevance lies, as a share of the picture's side: a root mean "
@@ -143,7 +118,7 @@ _ALONE: tuple[tuple[_Row, Callable[[Values], Values]], ...] = (
         spread,
     ),
     (
-        _Row(
+        Row(
             name="center_x",
             title="Center of the map, from the left",
             definition="Where the relevance has its center, as a share of the picture's width: 0 % is the left edge.",
@@ -153,7 +128,7 @@ _ALONE: tuple[tuple[_Row, Callable[[Values], Values]], ...] = (
         functools.partial(center, axis=2),
     ),
     (
-        _Row(
+        Row(
             name="center_y",
             title="Center of the map, from the top",
             definition="Where the relevance has its center, as a share of the picture's height: 0 % is the top edge.",
@@ -165,55 +140,40 @@ _ALONE: tuple[tuple[_Row, Callable[[Values], Values]], ...] = (
 )
 
 
+_OF_TWO = Row(
+    name="class_overlap",
+    title="Overlap with the runner-up's map",
+    definition="How far the map of the class and that of the likeliest other class lie on the same places: 0 where "
+    "they share none, 100 % where they are the same. A high value says that the model tells the two apart by how much "
+    "it sees there, not by where it looks.",
+    formula="Σ min(A, B) / Σ max(A, B), with A and B the two maps, clipped at 0, each divided by its largest value",
+    source="the confusion of classes that ReCAM is about (Chen et al., CVPR 2022, arXiv 2203.00962), as an "
+    "intersection over union without a threshold",
+)
+
+
 @MEASURES.register("focus")
 def focus(context: Context) -> Iterator[Measure | Skipped]:
-    """Six measures for every region and four of the map alone, for both targets and all, right, wrong decisions."""
+    """Six measures for every region, four of the map alone and one of two maps, for both targets and all, right, wrong
+    decisions."""
     if context.cam is None:
         reason = context.cam_missing or "no class activation map can be had for this model"
-        for row in (*(row for row, _ in _BY_REGION), *(row for row, _ in _ALONE)):
+        for row in (*(row for row, _ in _BY_REGION), *(row for row, _ in _ALONE), _OF_TWO):
             yield Skipped(measure=row.name, reason=reason)
         return
     for row, meet in _BY_REGION:
         if not context.regions:
-            yield Skipped(measure=row.name, reason=_NO_REGIONS)
+            yield Skipped(measure=row.name, reason=NO_REGIONS)
         for region in context.regions:
             every = functools.partial(_by_region, rule=meet, region=region)
-            yield from _variants(row, {"cam": context.cam, "region": region}, every)
+            told = dataclasses.replace(row, formula=row.formula + _SYMBOLS)
+            yield from variants(told, {"cam": context.cam, "region": region}, every)
     for row, alone in _ALONE:
-        yield from _variants(row, {"cam": context.cam}, functools.partial(_of_map, rule=alone))
-
-
-def _variants(row: _Row, parameters: dict[str, str], every: Callable[[Observed, str], Values]) -> Iterator[Measure]:
-    """One measure for each target and choice of decisions; predicted and all stand first."""
-    for target in TARGETS:
-        for decisions in DECISIONS:
-            yield Measure(
-                name=row.name,
-                title=row.title,
-                family="focus",
-                unit=row.unit,
-                better="none",
-                definition=row.definition + _VARIANTS,
-                formula=row.formula + (_SYMBOLS if "region" in parameters else ""),
-                source=row.source,
-                compute=functools.partial(_value, every=every, target=target, decisions=decisions),
-                parameters={**parameters, "target": target, "decisions": decisions},
-                can_be_zero=True,
-                proportion=row.proportion,
-                diagnostic=True,
-            )
-
-
-def _value(observed: Observed, *, every: Callable[[Observed, str], Values], target: str, decisions: str) -> Values:
-    """What `every` says of each image, NaN for those whose decision is not asked for. [B]"""
-    # Where all decisions of a batch are right, both targets are one and the same array.
-    alike = next((t for t in TARGETS if observed.maps.get(t) is observed.maps.get(target)), target)
-    values = _once(observed, (every, alike), lambda: every(observed, alike))
-    if decisions == "all":
-        return values
-    known = (observed.decisions >= 0) & (observed.labels >= 0)
-    right = observed.decisions == observed.labels
-    return np.where(known & (right if decisions == "right" else ~right), values, np.nan)
+        yield from variants(row, {"cam": context.cam}, functools.partial(_of_map, rule=alone))
+    if context.rivals_missing is not None:
+        yield Skipped(measure=_OF_TWO.name, reason=context.rivals_missing)
+    else:
+        yield from variants(_OF_TWO, {"cam": context.cam}, _of_two)
 
 
 def _by_region(observed: Observed, target: str, *, rule: Callable[[Meeting], Values], region: str) -> Values:
@@ -221,9 +181,9 @@ def _by_region(observed: Observed, target: str, *, rule: Callable[[Meeting], Val
     if maps is None or masks is None:
         return np.full(len(observed.labels), np.nan)
     grid = (masks.shape[1], masks.shape[2])
-    relevance = _once(observed, (Relevance, target, grid), lambda: Relevance.of(maps, grid))
-    place = _once(observed, (Region, region), lambda: Region.of(masks))
-    meeting = _once(observed, (Meeting, target, region), lambda: Meeting(relevance, place))
+    relevance = once(observed, (Relevance, target, grid), lambda: Relevance.of(maps, grid))
+    place = once(observed, (Region, region), lambda: Region.of(masks))
+    meeting = once(observed, (Meeting, target, region), lambda: Meeting(relevance, place))
     return meeting.where_both(rule(meeting))
 
 
@@ -231,11 +191,11 @@ def _of_map(observed: Observed, target: str, *, rule: Callable[[Values], Values]
     maps = observed.maps.get(target)
     if maps is None:
         return np.full(len(observed.labels), np.nan)
-    return rule(_once(observed, (shares, target), lambda: shares(maps)))
+    return rule(once(observed, (shares, target), lambda: shares(maps)))
 
 
-def _once(observed: Observed, key: Hashable, make: Callable[[], T]) -> T:
-    """The batch's own copy of a thing that several measures need."""
-    if key not in observed.shared:
-        observed.shared[key] = make()
-    return cast("T", observed.shared[key])
+def _of_two(observed: Observed, target: str) -> Values:
+    maps, rivals = observed.maps.get(target), observed.rivals.get(target)
+    if maps is None or rivals is None:
+        return np.full(len(observed.labels), np.nan)
+    return overlap(scaled(maps), scaled(rivals))

@@ -16,6 +16,8 @@ CONTEXTS = {
     "no positive class": context(positive=None),
     "no map": context(cam=None, cam_missing="the head is not a pool and a linear layer"),
     "no regions": context(regions=()),
+    "maps of one class only": context(rivals_missing="the map of Eigen-CAM is the same for every class"),
+    "no exact head": context(evidence_missing="the head is not a pool and a linear layer"),
     "no layers": context(layers=(), layers_missing="the file has no names inside"),
     "nothing but outputs": context(
         positive=None, layers=(), layers_missing="a table", regions=(), cam=None, cam_missing="a table of predictions"
@@ -29,7 +31,7 @@ PROMISED = {
     "failure_rate", "wrong_label_rate", "unbiased_rate", "selection_rate", "false_positive_rate", "false_negative_rate",
     "true_positive_rate", "true_negative_rate", "confidence", "brier_score", "activation_strength", "relevance_mass",
     "relevance_rank", "pointing_game", "region_iou", "attention_iou", "lift", "entropy", "spread", "center_x",
-    "center_y", "brightness", "contrast", "sharpness", "pixels",
+    "center_y", "class_overlap", "evidence_for", "evidence_against", "brightness", "contrast", "sharpness", "pixels",
 }  # fmt: skip
 FAMILIES = {"rates", "scores", "activations", "focus", "quality"}
 
@@ -152,6 +154,8 @@ def test_an_image_has_the_same_values_in_any_batch(known: Context) -> None:
             maps={k: v[i : i + 1] for k, v in whole.maps.items()},
             regions={k: v[i : i + 1] for k, v in whole.regions.items()},
             quality={k: v[i : i + 1] for k, v in whole.quality.items()},
+            rivals={k: v[i : i + 1] for k, v in whole.rivals.items()},
+            evidence=whole.evidence[i : i + 1] if whole.evidence is not None else None,
         )
         alone.append([m.compute(part)[0] for m in measures])
 
@@ -192,9 +196,11 @@ def test_the_first_of_a_focus_measure_is_the_predicted_class_over_all_decisions(
 def test_focus_parameters_are_exactly_the_promised_ones() -> None:
     focus = [m for m in plan(context())[0] if m.family == "focus"]
     by_region = {"cam", "region", "target", "decisions"}
-    alone = {"entropy", "spread", "center_x", "center_y"}
+    alone = {"entropy", "spread", "center_x", "center_y", "class_overlap"}
+    variants: dict[str, set[tuple[str, str]]] = {}
+    for m in focus:
+        variants.setdefault(m.name, set()).add((m.parameters["target"], m.parameters["decisions"]))
 
     assert all(set(m.parameters) == by_region - ({"region"} if m.name in alone else set()) for m in focus)
-    assert {(m.parameters["target"], m.parameters["decisions"]) for m in focus} == {
-        (t, d) for t in TARGETS for d in DECISIONS
-    }
+    for name, found in variants.items():
+        assert found == {(t, d) for t in (TARGETS[:1] if "evidence" in name else TARGETS) for d in DECISIONS}

@@ -18,6 +18,7 @@ NAN = np.nan
 ONE = context(regions=("mouth",))
 BY_REGION = tuple(slow.BY_REGION)
 OF_MAP = tuple(slow.OF_MAP)
+EVIDENCE = ("evidence_for", "evidence_against")
 
 
 def on(maps: NDArray[np.float32], masks: NDArray[np.float32] | None = None, **fields: NDArray[np.int64]) -> Observed:
@@ -240,23 +241,26 @@ def test_a_runtime_that_gave_no_map_leaves_nothing_to_count() -> None:
 
 
 def test_without_a_map_each_measure_is_skipped_once_with_the_reason() -> None:
-    skipped = [(s.measure, s.reason) for s in plan(context(cam=None, cam_missing="CAM: no pool"))[1]]
+    known = context(cam=None, cam_missing="CAM: no pool", evidence_missing="CAM: no pool")
+    skipped = [(s.measure, s.reason) for s in plan(known)[1]]
 
-    assert sorted(skipped) == sorted((name, "CAM: no pool") for name in (*BY_REGION, *OF_MAP))
+    names = (*BY_REGION, *OF_MAP, "class_overlap", *EVIDENCE)
+    assert sorted(skipped) == sorted((name, "CAM: no pool") for name in names)
 
 
 def test_without_regions_the_region_measures_say_how_to_give_them() -> None:
     measures, skipped = plan(context(regions=()))
 
-    assert {s.measure for s in skipped} == set(BY_REGION)
+    assert {s.measure for s in skipped} == {*BY_REGION, *EVIDENCE}
     assert all("region.NAME" in s.reason and "landmarks68.csv" in s.reason for s in skipped)
-    assert {m.name for m in measures if m.family == "focus"} == set(OF_MAP)
+    assert {m.name for m in measures if m.family == "focus"} == {*OF_MAP, "class_overlap"}
 
 
 def test_with_map_and_regions_everything_is_there() -> None:
     focus = [m for m in plan(context())[0] if m.family == "focus"]
 
-    assert len(focus) == (len(BY_REGION) * 2 + len(OF_MAP)) * len(TARGETS) * len(DECISIONS)
+    of_both = len(BY_REGION) * 2 + len(OF_MAP) + 1
+    assert len(focus) == (of_both * len(TARGETS) + len(EVIDENCE) * 2) * len(DECISIONS)
 
 
 def test_all_of_it_is_diagnostic_and_takes_no_side() -> None:
@@ -265,3 +269,33 @@ def test_all_of_it_is_diagnostic_and_takes_no_side() -> None:
 
 def test_the_pointing_game_is_a_proportion() -> None:
     assert (find(ONE, "pointing_game").proportion, find(ONE, "relevance_mass").proportion) == (True, False)
+
+
+def overlapped(maps: NDArray[np.float32], rivals: NDArray[np.float32]) -> list[float]:
+    observed = seen(len(maps), maps=dict.fromkeys(TARGETS, maps), rivals=dict.fromkeys(TARGETS, rivals))
+    return values(ONE, observed, "class_overlap")
+
+
+@settings(max_examples=40, deadline=None)
+@given(maps=maps_on_grid, rivals=maps_on_grid)
+def test_the_overlap_of_two_maps_agrees_with_its_formula(
+    maps: NDArray[np.float32], rivals: NDArray[np.float32]
+) -> None:
+    expected = [slow.class_overlap(a.tolist(), b.tolist()) for a, b in zip(maps, rivals, strict=True)]
+
+    assert overlapped(maps, rivals) == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)
+
+
+def test_classes_seen_at_the_same_place_overlap_and_those_seen_apart_do_not() -> None:
+    half = block(8, slice(5, 7), slice(2, 4))
+    missing = np.full((8, 8), NAN)
+    found = overlapped(stack(MOUTH, MOUTH, MOUTH, MOUTH, missing, MOUTH * 0),
+                       stack(MOUTH * 7, EYES, half, missing, MOUTH, MOUTH))  # fmt: skip
+
+    assert found == pytest.approx([1.0, 0.0, 0.5, NAN, NAN, NAN], nan_ok=True)
+
+
+def test_where_maps_of_two_classes_can_not_be_compared_the_reason_is_given() -> None:
+    skipped = [s.reason for s in plan(context(rivals_missing="one map for all"))[1] if s.measure == "class_overlap"]
+
+    assert skipped == ["one map for all"]

@@ -71,6 +71,9 @@ def some(context: Context, batch: int, *, seed: int = 0, side: int = 7, grid: in
         mask = random.random((batch, grid, grid), dtype=np.float32) * (random.random((batch, 1, 1)) > 0.1)
         mask[random.random(batch) < 0.1] = np.nan
         regions[name] = mask.astype(np.float32)
+    rivals = {name: made[:, ::-1] for name, made in maps.items()}
+    evidence = random.normal(size=(batch, side, side)).astype(np.float32)
+    evidence[decisions < 0] = np.nan
     strengths = {(la.name, r): random.gamma(3.0, size=batch) for la in context.layers for r in REDUCTIONS}
     return Observed(
         labels=labels,
@@ -80,6 +83,8 @@ def some(context: Context, batch: int, *, seed: int = 0, side: int = 7, grid: in
         maps=maps,
         regions=regions,
         quality={name: random.random(batch) for name in QUALITY},
+        rivals=rivals,
+        evidence=evidence if context.evidence_missing is None else None,
     )
 
 

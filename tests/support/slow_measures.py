@@ -144,6 +144,31 @@ def spread(relevance: Grid) -> float:
     return math.sqrt(sum(p * ((x - x0) ** 2 + (y - y0) ** 2) for p, x, y in cells))
 
 
+def class_overlap(first: Grid, second: Grid) -> float:
+    largest = [max(a for row in m for a in row) for m in (first, second)]
+    if not all(math.isfinite(v) and v > 0 for v in largest):
+        return NAN
+    smaller = larger = 0.0
+    for a, b in pairs(first, second):
+        smaller += min(a / largest[0], b / largest[1])
+        larger += max(a / largest[0], b / largest[1])
+    return smaller / larger
+
+
+def evidence(signed: Grid, region: Grid, sign: int) -> float:
+    """Place by place on the grid on which both map and region have whole cells."""
+    if not all(math.isfinite(r) for row in region for r in row) or not sum(map(sum, region)):
+        return NAN
+    height, width = math.lcm(len(signed), len(region)), math.lcm(len(signed[0]), len(region[0]))
+    total = 0.0
+    for i in range(height):
+        for j in range(width):
+            e = signed[i * len(signed) // height][j * len(signed[0]) // width]
+            r = region[i * len(region) // height][j * len(region[0]) // width]
+            total += max(sign * e, 0.0) * r if math.isfinite(e) else NAN
+    return total / (height * width)
+
+
 BY_REGION = {
     "relevance_mass": relevance_mass,
     "lift": lift,

@@ -1,0 +1,88 @@
+"""What the measures of the focus family have in common: whose map it is, and which pictures count."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.measures import DECISIONS, TARGETS, Measure, Observed
+
+T = TypeVar("T")
+Values = NDArray[np.float64]
+
+NO_REGIONS = (
+    "the probe set names no region to look at; give one as a manifest column region.NAME (a mask image, or a box "
+    "x0,y0,x1,y1 in pixels), as a [regions] table in the probe folder's bias-audit.toml, or as landmarks68.csv"
+)
+_TARGETS = " Target is the class whose map it is: the one the model answered (predicted) or the stated label (true)."
+_DECISIONS = " Decisions says which pictures count: all, or only those answered rightly or wrongly."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """What a measure of the family says of itself."""
+
+    name: str
+    title: str
+    definition: str
+    formula: str
+    source: str
+    unit: str = "share"
+    proportion: bool = False
+
+
+def variants(
+    row: Row,
+    parameters: Mapping[str, str],
+    every: Callable[[Observed, str], Values],
+    targets: tuple[str, ...] = TARGETS,
+) -> Iterator[Measure]:
+    """One measure for each target and choice of decisions; predicted and all stand first.
+
+    Args:
+        row: what it is.
+        parameters: beside target and decisions.
+        every: its value of each image, for the map of a target.
+        targets: whose maps there are.
+    """
+    for target in targets:
+        for decisions in DECISIONS:
+            yield Measure(
+                name=row.name,
+                title=row.title,
+                family="focus",
+                unit=row.unit,
+                better="none",
+                definition=row.definition + (_TARGETS if len(targets) > 1 else "") + _DECISIONS,
+                formula=row.formula,
+                source=row.source,
+                compute=functools.partial(_value, every=every, target=target, decisions=decisions),
+                parameters={**parameters, "target": target, "decisions": decisions},
+                can_be_zero=True,
+                proportion=row.proportion,
+                diagnostic=True,
+            )
+
+
+def _value(observed: Observed, *, every: Callable[[Observed, str], Values], target: str, decisions: str) -> Values:
+    """What `every` says of each image, NaN for those whose decision is not asked for. [B]"""
+    # Where all decisions of a batch are right, both targets are one and the same array.
+    alike = next((t for t in TARGETS if observed.maps.get(t) is observed.maps.get(target)), target)
+    values = once(observed, (every, alike), lambda: every(observed, alike))
+    if decisions == "all":
+        return values
+    known = (observed.decisions >= 0) & (observed.labels >= 0)
+    right = observed.decisions == observed.labels
+    return np.where(known & (right if decisions == "right" else ~right), values, np.nan)
+
+
+def once(observed: Observed, key: Hashable, make: Callable[[], T]) -> T:
+    """The batch's own copy of a thing that several measures need."""
+    if key not in observed.shared:
+        observed.shared[key] = make()
+    return cast("T", observed.shared[key])
