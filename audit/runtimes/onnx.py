@@ -124,13 +124,15 @@ class OnnxModel:
         taps = Taps(self._graph()[0])
         taps.keep(request.output)
         seen = self._described()
+        channels = {layer.name: layer.shape[0] for layer in seen.description.layers if layer.shape}
         for name, reductions in request.reductions.items():
             place = seen.places[self._layer(seen, name)]
             for reduction in reductions:
                 if reduction not in REDUCTIONS:
                     raise ModelError(f"unknown reduction of the layer {name!r}", value=reduction, allowed=REDUCTIONS)
                 vector = name in seen.vectors
-                self._strengths[name, reduction] = taps.reduction(place, reduction, vector=vector)
+                strength = taps.reduction(place, reduction, channels=channels[name], vector=vector)
+                self._strengths[name, reduction] = strength
         if request.cam_layer is not None:
             place = seen.places[self._layer(seen, request.cam_layer, spatial=True)]
             self._activation = taps.activation(place)
