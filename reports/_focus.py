@@ -12,6 +12,7 @@ from reports._grouped import difference_table, group_tables
 from reports._inside import FOCUS_CAVEAT, OF_THE_LABEL
 from reports._rates import dot, most_different
 from reports._reading import FOCUS, Reading
+from reports._trust import head
 from reports._wording import attribute_title, group_label, joined, shown
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def _intro(reading: Reading, mass: Sequence[Measurement]) -> Iterator[Block]:
         f"{FOCUS_CAVEAT} Lift is shown where groups differ most; the rest of it, maps of the true class and of right "
         "and wrong answers alone, and the other focus measures are in tables/focus.csv."
     )
+    yield head(reading)
     if reading.result.probe.get("aligned") == "landmarks":
         yield Text(
             "In the mean maps below, faces are laid over each other by their landmarks: shifted, turned and zoomed."

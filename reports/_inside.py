@@ -11,6 +11,7 @@ from reports._activation_ratio import chance_sentence, ratio
 from reports._document import Finding
 from reports._reading import Contrast, Reading, by_permutation, extreme, group, value, within
 from reports._tests import survives, test_text
+from reports._trust import read_off
 from reports._wording import attribute_title, capital, group_phrase, measure_title, shown
 
 ACTIVATION_CAVEAT = (
@@ -135,7 +136,8 @@ def _focus(reading: Reading) -> Iterator[Finding]:
         for c, _, region in ranked
     ]
     found = [(c, of_label) for c, of_label, _ in ranked]
-    yield from _one(reading, "Focus", "Where the model looks differs", said, found)
+    told = _one(reading, "Focus", "Where the model looks differs", said, found)
+    yield from (read_off(reading, finding) for finding in told)
 
 
 def _one(

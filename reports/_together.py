@@ -11,6 +11,7 @@ from reports._document import Block, Cell, Column, Finding, Section, Table, Text
 from reports._grouped import group_cell, indicative_note, value_cell
 from reports._reading import Reading, group
 from reports._tests import survives
+from reports._trust import beside
 from reports._wording import capital, group_phrase, shown
 
 TOPIC = "Things that go together"
@@ -94,7 +95,8 @@ def finding(reading: Reading) -> tuple[Finding, ...]:
         if drops:
             also = tuple(f"Also: {_sentence(drop)}" for drop in drops[1:3])
             details = (*also, _rests_on(drops[0]), CAVEAT)
-            found.append(Finding(topic=TOPIC, level="clear", sentence=_sentence(drops[0]), details=details))
+            told = Finding(topic=TOPIC, level="clear", sentence=_sentence(drops[0]), details=details)
+            found.append(beside(reading, told))
     return tuple(found)
 
 

@@ -23,6 +23,7 @@ from reports._scores import scores
 from reports._sweep import sweep
 from reports._tested import coverage, size_of, tested
 from reports._together import together
+from reports._trust import trusted
 from reports._wording import joined, measure_title, shown
 from reports._worst import worst
 
@@ -47,6 +48,7 @@ def view(result: AuditResult, verdict: Mapping[str, Any] | None) -> Document:
         faces(reading),
         activations(reading),
         focus(reading),
+        trusted(reading),
         together(reading),
         quality(reading),
         policy(reading, verdict),

@@ -13,7 +13,7 @@ from reports._document import Cell, Section
 LIMIT = 60_000  # bytes; the places it is pasted into stop at 64 KB
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$@!&])")
 _MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "not judged": "➖"}
-_SECTIONS = ("summary", "policy", "rates", "differences", "comparable", "skipped", "limits")
+_SECTIONS = ("summary", "policy", "rates", "differences", "comparable", "trust", "skipped", "limits")
 
 
 @REPORTS.register("md")
