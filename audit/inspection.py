@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import textwrap
 from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from audit._answers import coverage, words_without_label
+from audit._inspection_text import as_text, shape_text
 from audit._trials import Trial, as_toml, trials
-from audit.cams import CAMS, CamChoice, can_work, choose
-from audit.errors import SettingsError, nearest, printable
+from audit.cams import CAMS, CamChoice, CamMethod, can_work, choose
+from audit.errors import SettingsError, nearest
 from audit.inputs import NO_INPUT, InputSpec
 from audit.probes import ProbeOptions, read_probe
 from audit.runtimes import Answers, Description, Model, TensorSpec, default_layers, open_model
@@ -57,13 +57,22 @@ class Inspection:
         """Output, CAM method, and why it can't be had (None: it can)."""
         if self.description is None:
             return
-        for output in self._read_outputs():
+        for output in self.read_outputs:
             for name, method in CAMS.items():
-                yield output, name, can_work(method, self.description, output)
+                yield output.name, name, _no_scores(output, method) or can_work(method, self.description, output.name)
 
-    def _read_outputs(self) -> tuple[str, ...]:
-        names = tuple(o.name for o in self.outputs)
-        return (self.said.output,) if self.said.output in names else names
+    def auto(self, output: TensorSpec) -> CamChoice | None:
+        """What `--cam auto` takes for an output; None: nothing."""
+        if self.description is None or not _is_scores(output):
+            return None
+        choice = choose("auto", self.description, output.name)
+        return choice if isinstance(choice, CamChoice) else None
+
+    @property
+    def read_outputs(self) -> tuple[TensorSpec, ...]:
+        """The output that an audit would read, all where nothing says which."""
+        chosen = tuple(o for o in self.outputs if o.name == self.said.output)
+        return chosen or self.outputs
 
     def to_json(self) -> dict[str, Any]:
         layers = self.description.layers if self.description else ()
@@ -99,7 +108,7 @@ class Inspection:
 
     def text(self) -> str:
         """The same for a person, at most 80 columns but for long names."""
-        return "\n".join(_wrapped(printable(line)) for line in _lines(self))
+        return as_text(self)
 
 
 def inspect_model(path: Path, settings: RunSettings, *, probe: Path | None = None) -> Inspection:
@@ -168,79 +177,6 @@ def _installation() -> Iterator[str]:
         )
 
 
-def _wrapped(line: str) -> str:
-    return textwrap.fill(line, 80, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False)
-
-
-def _lines(seen: Inspection) -> Iterator[str]:
-    if seen.description is not None and seen.description.answers is not None:
-        yield f"{seen.path.name}: a table of predictions"
-        yield from _answers_lines(seen.description.answers)
-        yield f"  inside         nothing: {seen.description.closed}"
-        yield from (f"  note           {note}" for note in seen.notes)
-        return
-    fixed = f", batch fixed at {seen.batch}" if seen.batch else ""
-    yield f"{seen.path.name}: {seen.format}, runs on {seen.provider}{fixed}"
-    for kind, tensors in (("input ", seen.inputs), ("output", seen.outputs)):
-        yield from (f"  {kind}  {t.name}  {_shape(t)} {t.dtype}" for t in tensors)
-    yield ""
-    yield from _settings_lines(seen)
-    if seen.description is not None:
-        yield ""
-        yield from _layer_lines(seen, seen.description)
-        yield ""
-        yield from _cam_lines(seen, seen.description)
-
-
-def _settings_lines(seen: Inspection) -> Iterator[str]:
-    yield "Settings: " + (", ".join(p.name for p in seen.said.sources) or "nothing found beside the model")
-    if seen.said.output:
-        yield f"  output      {seen.said.output}"
-    if seen.said.classes:
-        shown = seen.said.classes
-        yield "  classes     " + ", ".join(shown[:8]) + (f", … ({len(shown)})" if len(shown) > 8 else "")
-    if seen.spec is not None:
-        spec = seen.spec
-        yield f"  picture     {spec.size[0]} x {spec.size[1]} {spec.color}, {spec.layout}, {spec.resize}, {spec.fit}"
-        yield f"  pixels      (pixel / {spec.scale:g} - {_list(spec.mean)}) / {_list(spec.std)}"
-    yield from (f"  note        {note}" for note in seen.notes)
-    if seen.trouble:
-        yield f"  layers and maps are not known: {seen.trouble}"
-
-
-def _answers_lines(answers: Answers) -> Iterator[str]:
-    missing = answers.scores_missing(answers.classes)
-    yield f"  pictures       {len(answers.paths):,}, the first {next(iter(answers.paths))}"
-    more = "" if answers.complete else ", and the labels of the probe set"
-    yield f"  classes        {', '.join(answers.classes[:12])}{', …' if len(answers.classes) > 12 else ''}{more}"
-    yield f"  decisions      {'as they stand in the table' if answers.decided else 'made from the probabilities'}"
-    yield f"  probabilities  {'none: ' + missing if missing else 'one a class'}"
-
-
-def _layer_lines(seen: Inspection, description: Description) -> Iterator[str]:
-    layers = description.layers
-    yield f"Layers ({len(layers)}; * looked at by default):"
-    width = max((len(layer.name) for layer in layers), default=0)
-    for layer in layers:
-        mark = "*" if layer.name in seen.picked else " "
-        shape = " x ".join(str(n) for n in layer.shape)
-        line = f"{mark} {layer.depth:4.2f}  {layer.name:<{width}}  {layer.kind:<8} {shape}"
-        yield line.rstrip() + (f"  can't be tapped: {layer.reason}" if layer.reason else "")
-
-
-def _cam_lines(seen: Inspection, description: Description) -> Iterator[str]:
-    yield "Class activation maps:"
-    outputs = seen._read_outputs()  # noqa: SLF001  the same room
-    for output, name, reason in seen.cams():
-        of = f" of {output}" if len(outputs) > 1 else ""
-        yield f"  {name}{of}: " + ("can be made" if reason is None else f"no: {reason}")
-    for output in outputs:
-        choice = choose("auto", description, output)
-        if isinstance(choice, CamChoice):
-            of = f" for {output}" if len(outputs) > 1 else ""
-            yield f"  auto{of} takes {choice.method.name} at {choice.layer}: {choice.reason}"
-
-
 def _answers_json(answers: Answers | None) -> dict[str, Any] | None:
     if answers is None:
         return None
@@ -256,9 +192,12 @@ def _tensor(tensor: TensorSpec) -> dict[str, Any]:
     return {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype}
 
 
-def _shape(tensor: TensorSpec) -> str:
-    return "[" + ", ".join("any" if n is None else str(n) for n in tensor.shape) + "]"
+def _is_scores(output: TensorSpec) -> bool:
+    """Whether it is one number a class, or may be."""
+    return len(output.shape) <= 2 or all(n in (1, None) for n in output.shape[2:])
 
 
-def _list(values: tuple[float, ...]) -> str:
-    return f"{values[0]:g}" if len(set(values)) == 1 else "[" + ", ".join(f"{v:g}" for v in values) + "]"
+def _no_scores(output: TensorSpec, method: CamMethod) -> str | None:
+    if _is_scores(output) or not (method.by_class or method.needs):
+        return None
+    return f"the output {output.name!r} is {shape_text(output)}, not one score a class"

@@ -23,7 +23,7 @@ FLOORS = [
     {"planning", "trust", "difference_maps"},
     {"provenance"},
     {"evaluation"},
-    {"run", "inspection", "gallery", "survey"},
+    {"run", "inspection", "inspection_text", "gallery", "survey"},
     {"cli", "__main__"},
 ]
 PLUGIN_FOLDERS = ("probes", "runtimes", "tasks", "cams", "measures", "analyses", "engines")

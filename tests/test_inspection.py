@@ -159,7 +159,7 @@ def test_a_model_is_described_for_a_person(small: Path, capsys: pytest.CaptureFi
     shown = capsys.readouterr().out
 
     assert (status, shown.splitlines()[0]) == (0, "small.onnx: onnx, runs on CPUExecutionProvider")
-    assert [p for p in ("Layers (", "* 1.00", "Class activation maps:", "`--preprocess unit`") if p not in shown] == []
+    assert [p for p in ("Layers (", "*  1.00", "Class activation maps:", "`--preprocess unit`") if p not in shown] == []
 
 
 def test_a_model_is_described_for_a_machine(small: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from audit.runtimes._cost import attention, convolution, einsum, product, transposed
@@ -12,7 +13,10 @@ _TRANSPOSED = {"convolution": 6}  # which input says that it is one
 _PRODUCTS = {"linear": 0, "matmul": 0, "mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # the left factor
 _ATTENTION = "scaled_dot_product_attention"
 _COUNTED = {*_CONVOLUTIONS, *_PRODUCTS, "conv_transpose2d", "einsum", _ATTENTION}
-_UNCOUNTED = ("conv", "linear", "matmul", "addmm", "attention", "lstm", "gru", "rnn", "transformer_encoder")
+# What works as hard and can't be counted from its shapes alone; an upsampling is "bilinear".
+_UNCOUNTED = re.compile(
+    r"conv[\d_]|convolution|(?<![a-z])linear|matmul|addmm|attention|lstm|gru|rnn|transformer_encoder"
+)
 
 Shapes = dict[int, tuple[int, ...]]
 
@@ -39,7 +43,7 @@ def _uncounted(node: Any) -> bool:
     inner = [operator(n) for block in node.blocks() for n in walk(block)]
     kind = operator(node)
     own = [] if kind in _COUNTED or kind.startswith("prim::") else [kind]
-    return any(word in name for name in (*inner, *own) for word in _UNCOUNTED)
+    return any(_UNCOUNTED.search(name) for name in (*inner, *own))
 
 
 def _factors(node: Any) -> list[Any]:
