@@ -17,6 +17,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 # Which inputs hold what is multiplied.
 _CONVOLUTIONS = {"Conv": 1, "FusedConv": 1, "NhwcFusedConv": 1, "ConvInteger": 1, "QLinearConv": 3}  # the weight
 _PRODUCTS = {"Gemm": 0, "FusedGemm": 0, "MatMul": 0, "FusedMatMul": 0, "MatMulInteger": 0, "QLinearMatMul": 0}
+_PRODUCTS |= {"QGemm": 0}
 _COUNTED = {*_CONVOLUTIONS, *_PRODUCTS, "ConvTranspose", "Einsum", "Attention", "MultiHeadAttention"}
 # What works as hard and can't be counted from its shapes alone.
 _UNCOUNTED = ("Conv", "Gemm", "MatMul", "Attention", "LSTM", "GRU", "RNN")

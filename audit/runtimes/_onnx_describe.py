@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Description, Head, Layer, TensorSpec
-from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE
+from audit.runtimes._agreement import HALF_TOLERANCE
 from audit.runtimes._cost import shares
 from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
 from audit.runtimes._onnx_cost import needed, work_of
 from audit.runtimes._onnx_graph import Graph, Place
 from audit.runtimes._onnx_heads import NotLinear, Route, compose, trace
+from audit.runtimes._onnx_integers import Floated, floated
 from audit.runtimes._onnx_names import Names
 from audit.runtimes._onnx_onward import tolerance_of
 from audit.runtimes._onnx_safety import nested_nodes
@@ -70,7 +71,8 @@ def look_inside(
         unlifted: why nothing in it can be tapped, if so.
         batch: how many pictures of noise `run` feeds.
     """
-    graph = Graph(model)
+    whole, read = Graph(model), floated(model.graph)
+    graph = Graph(model, read.nodes)
     places = graph.places()
     routes = [trace(graph, spec.name) for spec in outputs]
     known = {place.tensor for place in places}
@@ -78,20 +80,21 @@ def look_inside(
     pooled = {route.source for route in routes if route.source is not None and route.source in graph.producer}
     extra = [graph.place(tensor, _spoken(graph.producer[tensor].op_type), names) for tensor in sorted(pooled - known)]
     places = sorted([*places, *_renamed(extra, places)], key=lambda place: graph.position[place.tensor])
-    shapes = _shapes(graph, model, run, places, routes)
+    places, routes = [_held(place, read) for place in places], [_held_source(route, read) for route in routes]
+    shapes = _shapes(graph, model, run, places, routes, needed(whole))
     grids = grids_of((shapes[place.tensor], place.layout.last) for place in places)
     places = [
         dataclasses.replace(p, layout=layout_of(shapes[p.tensor], last=p.layout.last, grids=grids)) for p in places
     ]
     found = _values(graph, model, run, places, routes, shapes)
-    heads, missing = _heads(graph, routes, places, found, HALF_TOLERANCE if half else TOLERANCE)
+    heads, missing = _heads(graph, routes, places, found, HALF_TOLERANCE if half else tolerance_of(model))
     if unlifted:
         heads, missing = {}, dict.fromkeys((route.output for route in routes), unlifted)
     layers = _layers(places, shapes, {head.layer for head in heads.values()}, unlifted, batch)
     named = {place.name: place for place in places}
     logits = {route.output: route.logits for route in routes}
     tried = try_tails(
-        graph,
+        whole,
         model,
         run,
         [(layer, named[layer.name]) for layer in layers],
@@ -99,7 +102,7 @@ def look_inside(
         tolerance=tolerance_of(model),
         batch=batch,
     )
-    costs = shares([graph.position[named[layer.name].tensor] for layer in layers], work_of(graph, shapes))
+    costs = shares([whole.position[named[layer.name].tensor] for layer in layers], work_of(whole, shapes))
     layers = tuple(
         dataclasses.replace(layer, unread=layer.name in tried.unread, cost=cost)
         for layer, cost in zip(layers, costs, strict=True)
@@ -118,11 +121,22 @@ def look_inside(
             tail=tried.tail,
             notes=(note,) if hidden else (),
         ),
-        graph=graph,
+        graph=whole,
         logits=logits,
         places=named,
         vectors=frozenset(place.name for place in places if len(shapes[place.tensor]) == 2),
     )
+
+
+def _held(place: Place, read: Floated) -> Place:
+    """The place where a value is kept: of a network in integers that is what the next layers read, and taking it from
+    there leaves together what onnxruntime computes in one piece."""
+    tensor, quantized = read.held.get(place.tensor, (place.tensor, ()))
+    return dataclasses.replace(place, tensor=tensor, quantized=quantized)
+
+
+def _held_source(route: Route, read: Floated) -> Route:
+    return dataclasses.replace(route, source=read.held.get(str(route.source), (route.source, ()))[0])
 
 
 def _spoken(operator: str) -> str:
@@ -142,14 +156,14 @@ def _on_the_way(routes: list[Route]) -> list[NodeProto]:
 
 
 def _shapes(
-    graph: Graph, model: ModelProto, run: Run, places: list[Place], routes: list[Route]
+    graph: Graph, model: ModelProto, run: Run, places: list[Place], routes: list[Route], more: set[str]
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes of all values that matter, by value, without keeping the values."""
+    """Shapes of all values that matter, and of some more, by value, without keeping the values."""
     taps = Taps(model)
     values = {
         *(place.tensor for place in places),
         *(route.output for route in routes),
-        *needed(graph),
+        *more,
         *(name for node in _on_the_way(routes) for name in (node.output[0], *graph.variables(node))),
     }
     shapes = {value: taps.shape(value) for value in sorted(values)}

@@ -12,7 +12,7 @@ from audit.runtimes._onnx_names import Names
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-CONVOLUTIONS = {"Conv", "ConvTranspose", "QLinearConv", "FusedConv"}
+CONVOLUTIONS = {"Conv", "ConvTranspose", "FusedConv"}
 ACTIVATIONS = {
     "Relu": "relu",
     "LeakyRelu": "leaky_relu",
@@ -66,15 +66,16 @@ class Place:
     convolution: bool
     non_negative: bool
     layout: Layout  # whether channels are last; tokens are laid out once their shape is known
-    quantized: tuple[str, str] | None = None  # scale and zero point of an integer value
+    quantized: tuple[str, ...] = ()  # scale and zero point of an integer value
 
 
 class Graph:
-    """The top level of a model's graph, with its constants worked out."""
+    """The top level of a model's graph, with its constants worked out. `nodes`: as they are read, if otherwise than
+    they stand there."""
 
-    def __init__(self, model: ModelProto) -> None:
+    def __init__(self, model: ModelProto, nodes: list[NodeProto] | None = None) -> None:
         graph = model.graph
-        self.nodes = list(graph.node)
+        self.nodes = list(graph.node) if nodes is None else nodes
         self.outputs = [value.name for value in graph.output]
         self.producer = {name: node for node in self.nodes for name in node.output if name}
         self.position = {name: at for at, node in enumerate(self.nodes) for name in node.output}
@@ -99,12 +100,20 @@ class Graph:
         return None if found is None else helper.get_attribute_value(found)
 
     def scalar(self, name: str) -> float | None:
-        """The value of a constant of one element that stands in the file as such."""
+        """The value of a constant of one element that stands in the file as such, or in integers."""
         from onnx import TensorProto, numpy_helper
 
         tensor: object = self._tensors.get(name)
-        if name in self.producer and self.producer[name].op_type == "Constant":
-            tensor = self.attribute(self.producer[name], "value")
+        maker = self.producer.get(name)
+        if maker is not None and maker.op_type == "Constant":
+            tensor = self.attribute(maker, "value")
+        elif maker is not None and maker.op_type == "QuantizeLinear":
+            return self.scalar(maker.input[0])
+        elif maker is not None and maker.op_type == "DequantizeLinear":
+            if maker.input[0] in self.producer:
+                return self.scalar(maker.input[0])
+            number, scale, zero = (self.scalar(one) if one else 0.0 for one in [*maker.input, ""][:3])
+            return None if None in (number, scale, zero) else (number - zero) * scale  # type: ignore[operator]
         if not isinstance(tensor, TensorProto) or tensor.external_data:
             return None
         array = numpy_helper.to_array(tensor)
@@ -142,7 +151,6 @@ class Graph:
             convolution=behind is not None,
             non_negative=self._non_negative(node, kind),
             layout=Layout(last=tensor in self._last),
-            quantized=(node.input[6], node.input[7]) if node.op_type == "QLinearConv" else None,
         )
 
     def _order(self, made: tuple[str, str]) -> int:
@@ -159,7 +167,7 @@ class Graph:
 
     def _near(self, convolution: NodeProto | None, kind: str) -> str | None:
         """A name from the convolution's weights, `features.0` of `features.0.weight`."""
-        weight = convolution.input[1] if convolution is not None and convolution.op_type != "QLinearConv" else ""
+        weight = convolution.input[1] if convolution is not None else ""
         if not weight.endswith(".weight"):
             return None
         stem = weight.removesuffix(".weight")
@@ -271,7 +279,7 @@ class Graph:
         for node in self.nodes:
             sources = self.variables(node)
             permutation = self.attribute(node, "perm") if node.op_type == "Transpose" else None
-            on_last_axis = node.op_type == "MatMul" and len(sources) == 1
+            on_last_axis = node.op_type in {"MatMul", "QLinearMatMul"} and len(sources) == 1
             on_last_axis |= node.op_type == "LayerNormalization" and self.attribute(node, "axis") in {None, -1, 3}
             keeps = node.op_type not in CONVOLUTIONS | NORMS and permutation != TO_FIRST
             inherits = keeps and any(source in last for source in sources[:2])

@@ -109,7 +109,7 @@ class Taps:
 
     def _in_blocks(self, place: Place, channels: int) -> bool:
         """Whether onnxruntime holds the value, on x86 processors, in blocks of 8 or 16 channels (its NCHWc)."""
-        plain = place.layout == PLAIN and place.quantized is None and not self._half
+        plain = place.layout == PLAIN and not place.quantized and not self._half
         return plain and place.convolution and place.kind in IN_BLOCKS and channels % 4 == 0
 
     def _convolved_mean(self, value: str, channels: int) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from audit.errors import ModelError, UsageError
 from audit.runtimes import REDUCTIONS, Request, open_model
+from audit.runtimes._onnx_taps import Taps
 from tests.support import onnx_networks as networks
 
 
@@ -137,11 +138,23 @@ def test_other_number_formats_go_in_and_float32_comes_out(dtype: str, tmp_path: 
         assert np.allclose(capture.strengths["features.3", reduction], reduced(value, reduction), rtol=2e-3)
 
 
-def test_outputs_come_from_the_untouched_model_when_tapping_changes_them(tmp_path: Path) -> None:
-    made = networks.quantized()
+def test_outputs_come_from_the_untouched_model_when_tapping_changes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = networks.small_cnn()
     images = pictures((8, 3, 16, 16))
+    finished = Taps.finished
+
+    def other(taps: Taps) -> bytes:
+        """What onnxruntime may do to a graph that it can't fuse as before, but more of it."""
+        copy = onnx.ModelProto.FromString(finished(taps))
+        for tensor in copy.graph.initializer:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * 1.001, tensor.name))
+        return copy.SerializeToString()
+
     model = open_model(networks.save(made, tmp_path / "net.onnx"))
     layers = model.describe((1, 3, 16, 16)).layers
+    monkeypatch.setattr(Taps, "finished", other)
     model.prepare(Request(output="logits", reductions={layer.name: ("mean",) for layer in layers}))
     first, second = model.run(images), model.run(images[:3])
 
@@ -152,6 +165,29 @@ def test_outputs_come_from_the_untouched_model_when_tapping_changes_them(tmp_pat
     assert np.array_equal(second.outputs, bare[:3])
     assert "come from the untouched model" in model.notes[0]
     assert f"{model.guard:.1e}" in model.notes[0]
+
+
+def test_the_untouched_session_is_closed_once_both_agree(tmp_path: Path) -> None:
+    model = open_model(networks.save(networks.small_cnn(), tmp_path / "net.onnx"))
+    model.prepare(Request(output="logits", reductions={"features.3": ("mean",)}))
+    assert model._bare is not None  # type: ignore[attr-defined]
+    model.run(pictures((2, 3, 16, 16)))
+
+    assert model.guard == 0
+    assert model._bare is None  # type: ignore[attr-defined]
+
+
+def test_taps_leave_pairs_of_quantization_as_onnxruntime_fuses_them(tmp_path: Path) -> None:
+    made = networks.quantized()
+    images = pictures((8, 3, 16, 16))
+    model = open_model(networks.save(made, tmp_path / "net.onnx"))
+    layers = model.describe((1, 3, 16, 16)).layers
+    model.prepare(Request(output="logits", reductions={layer.name: REDUCTIONS for layer in layers}))
+    captured = model.run(images)
+
+    assert [(layer.name, layer.kind) for layer in layers] == [(f"relu{at}", "relu") for at in range(3)]
+    assert model.guard == 0
+    assert np.array_equal(captured.outputs, values_of(made, [], images)["logits"])
 
 
 def test_integer_activations_are_read_in_their_own_scale(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class Net:
         if np.issubdtype(array.dtype, np.floating):
             array = array.astype(self.dtype if self.dtype != "uint8" else "float32")
         name = name or f"weight_{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self.weights.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
     def add(self, op: str, *inputs: str, name: str | None = None, out: str | None = None, **attributes: Any) -> str:
