@@ -93,7 +93,7 @@ class Summary:
                 table.add([found[i] for i in block], filled, seen.astype(np.float64))
         for finding in found:
             if not finding.overall.n:
-                finding.skip("no image counts for this measure")
+                finding.skip(finding.measure.absent)
         return tuple(f.measurement() for f in found), tuple(s for f in found for s in f.skipped)
 
     def of_statistic(
@@ -187,13 +187,20 @@ class _Table:
             for finding, row in zip(found, rows, strict=True):
                 finding.overall = _estimate(row[0])
             return
-        columns = [c for c, finding in enumerate(found) if finding.overall.n and self._applies(finding)]
+        columns = [c for c, f in enumerate(found) if f.overall.n and not self._too_many(f) and self._applies(f)]
         for column in columns:
             found[column].by_group += [
                 _group_estimate(row, key, options.min_subjects) for row, key in zip(rows[column], keys, strict=True)
             ]
         if columns:
             self._compare([found[c] for c in columns], groups, sample, evidence, np.array(columns))
+
+    def _too_many(self, finding: _Finding) -> bool:
+        """Whether a thousand groups would each have a row for every layer, region and map."""
+        if not finding.measure.diagnostic or self._stated <= MAX_GROUPS:
+            return False
+        finding.skip(self._incomparable(), self._grouping.name)
+        return True
 
     def _applies(self, finding: _Finding) -> bool:
         reason = finding.measure.not_within_label

@@ -10,6 +10,7 @@ from reports import _figures as figures
 from reports._document import Block, Picture, Section, Text
 from reports._grouped import difference_table, group_tables
 from reports._inside import FOCUS_CAVEAT, OF_THE_LABEL
+from reports._mapped import mapped
 from reports._rates import dot, most_different
 from reports._reading import FOCUS, Reading
 from reports._trust import head
@@ -27,7 +28,7 @@ WIDE = 6  # regions side by side: their names are short
 
 def focus(reading: Reading) -> Section | None:
     """Mean maps beside their difference to everybody's, then the share of relevance in each region."""
-    mass = reading.focus("relevance_mass")
+    mass = tuple(m for m in reading.focus("relevance_mass") if m.overall.n)
     maps = {m.attribute: m for m in reversed(reading.result.mean_maps) if m.target == FOCUS["target"]}
     if not mass and not maps:
         return None
@@ -57,6 +58,8 @@ def _intro(reading: Reading, mass: Sequence[Measurement]) -> Iterator[Block]:
         "and wrong answers alone, and the other focus measures are in tables/focus.csv."
     )
     yield head(reading)
+    for sentence in mapped(reading):
+        yield Text(sentence)
     if reading.result.probe.get("aligned") == "landmarks":
         yield Text(
             "In the mean maps below, faces are laid over each other by their landmarks: shifted, turned and zoomed."

@@ -15,6 +15,7 @@ DESCRIPTIVE = (
     "Descriptive only: fewer than two groups have enough subjects, so all of them are set side by side, and nothing is "
     "concluded."
 )
+LONGEST = 60  # groups in a table: of more, the first are shown
 UNFOLDED = 12  # a table of so many differences is shown whole, and so many of a longer one
 
 
@@ -25,7 +26,8 @@ def group_tables(
     having = [m for m in measurements if m.groups(attribute)]
     for start in range(0, len(having), wide):
         part = having[start : start + wide]
-        rows = [_row(part, g) for g in part[0].groups(attribute)]
+        groups = part[0].groups(attribute)
+        rows = [_row(part, g) for g in groups[:LONGEST]]
         rows.append((Cell("all images"), *_cells(part, [m.overall for m in part])))
         weak = any(row[0].mark for row in rows)
         yield Table(
@@ -37,7 +39,7 @@ def group_tables(
                 Column("Subjects", number=True),
             ),
             rows=tuple(rows),
-            note=indicative_note(reading) if weak else "",
+            note=" ".join(filter(None, (longer_note(len(groups)), indicative_note(reading) if weak else ""))),
         )
 
 
@@ -63,6 +65,11 @@ def group_cell(estimate: GroupEstimate) -> Cell:
     """Name of a group, saying so when it is only indicative."""
     name = group_label(estimate.attributes)
     return Cell(name, "indicative", "weak") if estimate.indicative else Cell(name)
+
+
+def longer_note(groups: int) -> str:
+    """What stands under a table that would have more rows than anybody reads; "" under others."""
+    return f"The first {LONGEST} of {groups:,} groups; all are in tables/groups.csv." if groups > LONGEST else ""
 
 
 def indicative_note(reading: Reading) -> str:

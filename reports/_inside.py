@@ -124,6 +124,8 @@ def _focus(reading: Reading) -> Iterator[Finding]:
     for measurement in reading.focus("relevance_mass"):
         region = shown(measurement.parameters.get("region", "region"))
         for contrast, of_label in _inside(reading, measurement):
+            if numbers.percent(value(contrast.high)) == numbers.percent(value(contrast.low)):
+                continue  # a region of next to nothing: a difference that the numbers don't show is no main finding
             known = best.get(contrast.attribute)
             if known is None or _rank(reading, contrast) > _rank(reading, known[0]):
                 best[contrast.attribute] = (contrast, of_label, region)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from audit.result import Estimate, GroupEstimate, Measurement
 from reports import _numbers as numbers
 from reports._document import Cell, Column, Section, Table, Text
-from reports._grouped import group_cell, indicative_note, value_cell
+from reports._grouped import LONGEST, group_cell, indicative_note, longer_note, value_cell
 from reports._rates import most_different
 from reports._reading import Reading, group
 from reports._wording import attribute_title
@@ -34,7 +34,7 @@ def scores(reading: Reading) -> Section | None:
 def _tables(reading: Reading, calibration: Measurement) -> Iterator[Table]:
     for attribute in most_different(reading, calibration, ATTRIBUTES):
         groups = calibration.groups(attribute)
-        rows = [(group_cell(g), *_cells(reading, g)) for g in groups]
+        rows = [(group_cell(g), *_cells(reading, g)) for g in groups[:LONGEST]]
         yield Table(
             caption=f"Confidence and right answers by {attribute_title(attribute)}",
             columns=(
@@ -47,7 +47,7 @@ def _tables(reading: Reading, calibration: Measurement) -> Iterator[Table]:
                 Column("Images", number=True),
             ),
             rows=(*rows, (Cell("all images"), *_cells(reading, None))),
-            note=" ".join(_notes(reading, [calibration.overall, *groups])),
+            note=" ".join(filter(None, (longer_note(len(groups)), *_notes(reading, [calibration.overall, *groups])))),
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from audit.result import attribute_name
 from reports import _numbers as numbers
 from reports._document import Block, Cell, Column, Facts, Section, Table, Text
+from reports._grouped import LONGEST, longer_note
 from reports._reading import Reading
 from reports._wording import attribute_title, group_label, joined, shown
 
@@ -55,18 +56,19 @@ def coverage(reading: Reading) -> Section:
 def _cells_table(reading: Reading, attribute: str, cells: list[Mapping[str, Any]]) -> Table:
     fewest = reading.fewest
     rows = []
-    for cell in cells:
+    for cell in cells[:LONGEST]:
         subjects = int(cell.get("subjects", 0))
         thin = "too few to judge" if 0 < subjects < fewest else "nobody" if subjects == 0 else ""
         name = group_label(cell["attributes"])
         rows.append(
             (Cell(name, thin, "weak" if thin else ""), Cell(numbers.count(cell.get("images"))), Cell(f"{subjects:,}"))
         )
+    thin_note = f"Too few to judge: fewer than {fewest} subjects."
     return Table(
         caption=f"Images and subjects by {attribute_title(attribute)}",
         columns=(Column(attribute_title(attribute)), Column("Images", number=True), Column("Subjects", number=True)),
         rows=tuple(rows),
-        note=f"Too few to judge: fewer than {fewest} subjects." if any(r[0].mark for r in rows) else "",
+        note=" ".join(filter(None, (longer_note(len(cells)), thin_note if any(r[0].mark for r in rows) else ""))),
     )
 
 

@@ -74,7 +74,7 @@ class Measure:
     printed in the report. `unit` is "proportion", "share", "ratio", "px", "level", "bits" or such; `better` is
     "lower", "higher" or "none". `non_negative` is false where values can be zero or below on purpose (statistics
     page, section 2). `diagnostic` measures never gate by default. `not_within_label` says why the measure means
-    nothing for groups made from the label itself, or is None.
+    nothing for groups made from the label itself, or is None. `absent` is what is said where no image counts.
     """
 
     name: str
@@ -92,6 +92,7 @@ class Measure:
     can_be_zero: bool = False  # an image's value can be 0, as a squared error's can
     diagnostic: bool = False
     not_within_label: str | None = None
+    absent: str = "no image counts for this measure"
 
     @property
     def scale(self) -> str:

@@ -66,7 +66,22 @@ def variants(
                 can_be_zero=True,
                 proportion=row.proportion,
                 diagnostic=True,
+                absent=_absent(decisions, parameters.get("region")),
             )
+
+
+def _absent(decisions: str, region: str | None) -> str:
+    """Why a variant may have no value in any picture."""
+    which = {"all": "no picture", "right": "no rightly answered picture", "wrong": "no wrongly answered picture"}
+    if region is None:
+        return (
+            f"{which[decisions]} has a map: nothing in it speaks for the class (the map is 0 everywhere), or the "
+            "network's own numbers are not finite; a map of one cell has no evenness"
+        )
+    return (
+        f"{which[decisions]} has both a map and the region {region} in what the model sees of it: the region may lie "
+        "outside of the crop, or be empty after resizing"
+    )
 
 
 def _value(observed: Observed, *, every: Callable[[Observed, str], Values], target: str, decisions: str) -> Values:

@@ -92,13 +92,22 @@ def test_the_summary_opens_with_verdict_and_findings() -> None:
 
 
 def test_the_summary_stays_under_its_limit_and_says_so() -> None:
-    cells = {(f"{'x' * 50}{k}",): results.Seen(100, 0.1) for k in range(1500)}
-    result = dataclasses.replace(
-        results.bare(), measurements=(results.measurement("wrong_label_rate", cells, ("kind",)),)
-    )
-    text = render(result, "md")
+    cells = {(f"{'x' * 50}{k}",): results.Seen(100, 0.1) for k in range(50)}
+    by_attribute = [results.measurement("wrong_label_rate", cells, (f"kind{k}",)) for k in range(30)]
+    groups = tuple(g for m in by_attribute for g in m.by_group)
+    rates = dataclasses.replace(by_attribute[0], by_group=groups)
+    text = render(dataclasses.replace(results.bare(), measurements=(rates,)), "md")
 
     assert (len(text.encode()) < 64_000, "Shortened; everything stands in report.html." in text) == (True, True)
+
+
+def test_of_very_many_groups_the_first_are_shown() -> None:
+    cells = {(f"kind {k:04}",): results.Seen(100, 0.1) for k in range(1500)}
+    rates = results.measurement("wrong_label_rate", cells, ("kind",))
+    text = render(dataclasses.replace(results.bare(), measurements=(rates,)), "md")
+
+    assert ("kind 0059" in text, "kind 0060" in text) == (True, False)
+    assert "The first 60 of 1,500 groups; all are in tables/groups.csv." in text
 
 
 def test_markup_in_names_is_text_in_the_summary() -> None:
