@@ -20,6 +20,7 @@ ACTIVATION_CAVEAT = (
 )
 FOCUS_CAVEAT = "A map shows where evidence for an answer was found, not why; it does not prove a cause."
 MOST = 3  # attributes named in a caution
+SHOWN = 0.0005  # a difference that prints as less than 0.1 points is no main finding
 MANY = 200  # images: beyond that they are not called few
 CAVEATS = {"Activations": ACTIVATION_CAVEAT, "Focus": FOCUS_CAVEAT}
 OF_THE_LABEL = "The groups differ in what the model is made to tell apart, so some difference is expected here."
@@ -124,8 +125,8 @@ def _focus(reading: Reading) -> Iterator[Finding]:
     for measurement in reading.focus("relevance_mass"):
         region = shown(measurement.parameters.get("region", "region"))
         for contrast, of_label in _inside(reading, measurement):
-            if numbers.percent(value(contrast.high)) == numbers.percent(value(contrast.low)):
-                continue  # a region of next to nothing: a difference that the numbers don't show is no main finding
+            if contrast.difference < SHOWN:
+                continue  # a region of next to nothing
             known = best.get(contrast.attribute)
             if known is None or _rank(reading, contrast) > _rank(reading, known[0]):
                 best[contrast.attribute] = (contrast, of_label, region)
