@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.runtimes import Description, Head, Layer, TensorSpec
+from audit.runtimes import Description, Head, Layer, TensorSpec, last_map
 from audit.runtimes._agreement import HALF_TOLERANCE
 from audit.runtimes._cost import shares
 from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
 from audit.runtimes._onnx_cost import needed, work_of
+from audit.runtimes._onnx_gradients import NO_TORCH, Backward
 from audit.runtimes._onnx_graph import Graph, Place
 from audit.runtimes._onnx_heads import NotLinear, Route, compose, trace
 from audit.runtimes._onnx_integers import Floated, floated
@@ -19,14 +21,12 @@ from audit.runtimes._onnx_names import Names
 from audit.runtimes._onnx_onward import tolerance_of
 from audit.runtimes._onnx_safety import nested_nodes
 from audit.runtimes._onnx_taps import Taps
-from audit.runtimes._onnx_trials import Run, try_tails
+from audit.runtimes._onnx_trials import Run, Tried, try_tails
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
-
-NO_GRADIENTS = "an ONNX file gives no gradients in this version"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +59,7 @@ def look_inside(
     half: bool,
     unlifted: str | None,
     batch: int,
+    folder: Path,
 ) -> Seen:
     """Describe the model.
 
@@ -70,6 +71,7 @@ def look_inside(
         half: whether it computes in float16.
         unlifted: why nothing in it can be tapped, if so.
         batch: how many pictures of noise `run` feeds.
+        folder: where data outside of the file lies.
     """
     whole, read = Graph(model), floated(model.graph)
     graph = Graph(model, read.nodes)
@@ -117,7 +119,7 @@ def look_inside(
             heads=heads,
             heads_missing=missing,
             final={route.output: route.final for route in routes},
-            gradients=NO_GRADIENTS,
+            gradients=_no_gradients(tried, layers, heads, missing, folder, tolerance_of(model)),
             tail=tried.tail,
             notes=(note,) if hidden else (),
         ),
@@ -137,6 +139,24 @@ def _held(place: Place, read: Floated) -> Place:
 
 def _held_source(route: Route, read: Floated) -> Route:
     return dataclasses.replace(route, source=read.held.get(str(route.source), (route.source, ()))[0])
+
+
+def _no_gradients(
+    tried: Tried,
+    layers: tuple[Layer, ...],
+    heads: Mapping[str, Head],
+    missing: Mapping[str, str],
+    folder: Path,
+    tolerance: float,
+) -> str | None:
+    """Why there are none at the last map. Heads that pool this very map need no trial: they are exact."""
+    last = last_map(layers)
+    if last is not None and heads and not missing and {head.layer for head in heads.values()} == {last.name}:
+        return None
+    if tried.last is None:
+        return tried.tail
+    reason = Backward(tried.last[0], folder, tolerance).trial(tried.last[1])
+    return reason if reason in {None, NO_TORCH} else f"this file gives no gradients: {reason}"
 
 
 def _spoken(operator: str) -> str:

@@ -41,9 +41,8 @@ class Onward:
     def __init__(self, model: ModelProto, tail: Tail, taps: Taps, activation: str) -> None:
         self._model, self._tail, self._activation = model, tail, activation
         self._fed = tail.tap(taps)
-        for name in tail.logits:
-            taps.keep(name)
-        self.names = list(dict.fromkeys([activation, *self._fed.values(), *tail.logits]))
+        self._logits = [taps.take(name) for name in tail.logits]
+        self.names = list(dict.fromkeys([activation, *self._fed.values(), *self._logits]))
 
     def model(self, piece: Piece) -> ModelProto:
         """The tail for values of these types. Raises NoTail."""
@@ -61,7 +60,7 @@ class Onward:
 
     def logits(self, piece: Piece) -> list[NDArray[np.float32]]:
         """Those of the tapped pass, [N, K] each, in the order of the tail's."""
-        return [table(piece.values[name]) for name in self._tail.logits]
+        return [table(piece.values[name]) for name in self._logits]
 
 
 class Rerun:

@@ -39,7 +39,7 @@ class Sessions:
         self._path = path
         self._source: bytes | None = None  # None: the file itself
         self._asked = device
-        self._threads = threads
+        self.threads = threads
         self._providers = [CUDA, CPU] if has_cuda and device != "cpu" else [CPU]
 
     def of(self, source: bytes) -> Sessions:
@@ -60,7 +60,7 @@ class Sessions:
         onnxruntime.set_default_logger_severity(_severity())
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _severity()
-        options.intra_op_num_threads = self._threads or 0
+        options.intra_op_num_threads = self.threads or 0
         # Threads that wait in a loop take the cores that decode the next pictures.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not optimize:

@@ -36,9 +36,7 @@ class Tail:
 
     def tap(self, taps: Taps) -> dict[str, str]:
         """What the tail has to be fed beside the activation: by input of the tail, the outputs of a tapped copy."""
-        pictures = set(taps.inputs)
-        fed = {side: taps.copy(side) if side in pictures else taps.keep(side) for side in self.sides}
-        return {**fed, _spare(self.place): taps.spare(self.place)}
+        return {side: taps.take(side) for side in self.sides} | {_spare(self.place): taps.spare(self.place)}
 
     def model(self, model: ModelProto, fed: Mapping[str, NDArray[Any]]) -> ModelProto:
         """The tail by itself.
@@ -59,7 +57,7 @@ class Tail:
         kinds = {name: _kind(name, array) for name, array in fed.items()}
         made.graph.node.extend([*self._restored(kinds[_spare(self.place)]), *self.nodes])
         made.graph.input.append(helper.make_tensor_value_info(CHANGED, TensorProto.FLOAT, None))
-        read = {name for node in made.graph.node for name in reads(node)}
+        read = {*self.logits, *(name for node in made.graph.node for name in reads(node))}
         made.graph.input.extend(
             helper.make_tensor_value_info(name, kinds[name], None) for name in kinds if name in read
         )
@@ -97,16 +95,10 @@ class Tail:
 
 
 def tail_of(graph: Graph, place: Place, logits: Sequence[str]) -> Tail:
-    """Cut a graph behind a layer.
-
-    Raises:
-        NoTail: none of the logits depends on the layer.
-    """
-    behind = _behind(graph, place.tensor)
-    reached = tuple(dict.fromkeys(name for name in logits if name in behind))
-    if not reached:
-        raise NoTail("no output depends on it")
-    wanted, sides = set(reached), set()
+    """Cut a graph behind a layer. Logits that do not depend on it go through as they are."""
+    behind = behind_of(graph, place)
+    kept = tuple(dict.fromkeys(logits))
+    wanted, sides = behind.intersection(kept), set(kept) - behind
     nodes: list[NodeProto] = []
     for node in reversed(graph.nodes):
         if not wanted.intersection(node.output):
@@ -117,7 +109,7 @@ def tail_of(graph: Graph, place: Place, logits: Sequence[str]) -> Tail:
                 wanted.add(name)
             elif name != place.tensor:
                 sides.add(name)
-    return Tail(place=place, logits=reached, nodes=tuple(reversed(nodes)), sides=tuple(sorted(sides)))
+    return Tail(place=place, logits=kept, nodes=tuple(reversed(nodes)), sides=tuple(sorted(sides)))
 
 
 def reads(node: NodeProto) -> set[str]:
@@ -130,13 +122,13 @@ def reads(node: NodeProto) -> set[str]:
     return names
 
 
-def _behind(graph: Graph, tensor: str) -> set[str]:
-    """The values that depend on this one. Nodes of a graph stand in order of execution."""
-    behind: set[str] = {tensor}
+def behind_of(graph: Graph, place: Place) -> set[str]:
+    """The values that depend on a layer. Nodes of a graph stand in order of execution."""
+    behind: set[str] = {place.tensor}
     for node in graph.nodes:
         if not behind.isdisjoint(reads(node)):
             behind.update(name for name in node.output if name)
-    return behind - {tensor}
+    return behind - {place.tensor}
 
 
 def _spare(place: Place) -> str:

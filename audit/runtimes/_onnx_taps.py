@@ -36,12 +36,16 @@ class Taps:
         self._known = {value.name: value for value in model.graph.output}
         self._made: dict[tuple[str, ...], str] = {}
         self._outputs: dict[str, None] = {}
-        self.inputs = tuple(value.name for value in model.graph.input)
+        self._produced = {name for node in model.graph.node for name in node.output}
 
     def keep(self, value: str) -> str:
         """Make a value an output of the copy."""
         self._outputs[value] = None
         return value
+
+    def take(self, value: str) -> str:
+        """Any value as an output: inputs and initializers are not given by themselves."""
+        return self.keep(value) if value in self._produced else self.copy(value)
 
     def shape(self, value: str) -> str:
         return self.keep(self._add("Shape", value))

@@ -11,7 +11,7 @@ from audit.runtimes import Layer
 from audit.runtimes._agreement import apart
 from audit.runtimes._onnx_graph import Graph, Place
 from audit.runtimes._onnx_onward import Onward, Piece, table
-from audit.runtimes._onnx_tail import CHANGED, NoTail, Tail, tail_of
+from audit.runtimes._onnx_tail import CHANGED, NoTail, Tail, behind_of, tail_of
 from audit.runtimes._onnx_taps import Taps
 
 if TYPE_CHECKING:
@@ -70,28 +70,29 @@ def try_tails(
         return Tried(tail=NO_MAP)
     taps = Taps(model)
     cuts: list[tuple[Place, Tail, Onward]] = []
-    reason: str | None = None
     for place in places:
-        try:
-            tail = tail_of(graph, place, logits)
+        behind = behind_of(graph, place)
+        reached = [name for name in logits if name in behind]
+        if reached:
+            tail = tail_of(graph, place, reached)
             cuts.append((place, tail, Onward(model, tail, taps, taps.activation(place))))
-        except NoTail as told:
-            reason = reason or str(told)
+    if not cuts:
+        return Tried(tail=f"no output depends on its last map, {places[0].name}")
     names = list(dict.fromkeys(name for _, _, onward in cuts for name in onward.names))
-    piece = Piece(values=dict(zip(names, run(taps.finished(), names), strict=True)) if names else {}, real=batch)
+    piece = Piece(values=dict(zip(names, run(taps.finished(), names), strict=True)), real=batch)
     unread: list[str] = []
     for place, tail, onward in cuts:
         try:
             same, read = _try(onward, tail, piece, run, tolerance)
         except (NoTail, ModelError) as error:
-            reason, same, read = str(error), False, True
+            return Tried(tail=str(error), unread=frozenset(unread))
+        if not same:
+            off = f"run on from its last map, {place.name}, the network gives other logits"
+            return Tried(tail=off, unread=frozenset(unread))
         if read:
-            said = None if same else f"run on from its last map, {place.name}, the network gives other logits"
-            return Tried(
-                tail=said and (reason or said), unread=frozenset(unread), last=(onward, piece) if same else None
-            )
+            return Tried(tail=None, unread=frozenset(unread), last=(onward, piece))
         unread.append(place.name)
-    return Tried(tail=reason or "nothing behind its maps reads them", unread=frozenset(unread))
+    return Tried(tail="nothing behind its maps reads them", unread=frozenset(unread))
 
 
 def _candidates(layers: Sequence[tuple[Layer, Place]]) -> Iterator[Place]:

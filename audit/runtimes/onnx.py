@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError, UsageError, nearest
-from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Description, Model, Randomized, Request, TensorSpec
+from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Description, Head, Model, Randomized, Request, TensorSpec
 from audit.runtimes._batching import pieces, run_in_batches
 from audit.runtimes._limits import check_size
-from audit.runtimes._onnx_describe import NO_GRADIENTS, Seen, look_inside
+from audit.runtimes._onnx_describe import Seen, look_inside
+from audit.runtimes._onnx_gradients import NO_TORCH, Backward, of_head
 from audit.runtimes._onnx_input import computes_in_half, first_session, output_specs, picture_input
 from audit.runtimes._onnx_lift import lift
 from audit.runtimes._onnx_limits import check_values
@@ -19,7 +21,7 @@ from audit.runtimes._onnx_onward import Onward, Piece, Rerun, tolerance_of
 from audit.runtimes._onnx_redraw import redrawn, serialized
 from audit.runtimes._onnx_safety import external_files, read_safely
 from audit.runtimes._onnx_session import CUDA, Sessions, run_session
-from audit.runtimes._onnx_tail import NoTail, tail_of
+from audit.runtimes._onnx_tail import tail_of
 from audit.runtimes._onnx_taps import Taps
 
 if TYPE_CHECKING:
@@ -71,6 +73,8 @@ class OnnxModel:
         self._activation: str | None = None
         self._onward: Onward | None = None
         self._rerun: Rerun | None = None
+        self._backward: Backward | None = None
+        self._head: Head | None = None  # where gradients follow from its weights
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
         import numpy as np
@@ -103,6 +107,7 @@ class OnnxModel:
             half=computes_in_half(model),
             unlifted=unlifted,
             batch=len(noise),
+            folder=self.path.parent.resolve(),
         )
         return self._seen.description
 
@@ -112,13 +117,11 @@ class OnnxModel:
             raise UsageError(
                 "the model has no such output", value=request.output, allowed=names, hint=nearest(request.output, names)
             )
-        if request.gradients:
-            raise ModelError(NO_GRADIENTS, where=self.path)
         self._tapped, self._apart, self.guard, self.notes = None, False, None, ()
         self._strengths, self._activation, self._request = {}, None, request
-        self._onward = self._rerun = None
-        if request.tail and request.cam_layer is None:
-            raise ModelError("what lies behind a layer needs a layer", where=self.path)
+        self._onward = self._rerun = self._backward = self._head = None
+        if (request.tail or request.gradients) and request.cam_layer is None:
+            raise ModelError("gradients and the network behind a layer need a layer", where=self.path)
         if not request.reductions and request.cam_layer is None:
             return
         taps = Taps(self._graph()[0])
@@ -136,9 +139,8 @@ class OnnxModel:
         if request.cam_layer is not None:
             place = seen.places[self._layer(seen, request.cam_layer, spatial=True)]
             self._activation = taps.activation(place)
-            if request.tail:
-                self._onward = self._cut(seen, place, request.output, taps)
-                self._rerun = Rerun(self._onward, self._sessions, tolerance_of(self._graph()[0]))
+            if request.tail or request.gradients:
+                self._go_on(seen, place, request, taps)
         self._tapped = self._sessions.open(taps.finished())
 
     def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:  # noqa: ARG002 a network sees pictures
@@ -160,10 +162,12 @@ class OnnxModel:
             self._compare(outputs, self._outputs_of(self._untouched(), images))
         if self._apart:
             outputs = self._outputs_of(self._untouched(), images)
+        activation = got[self._activation] if self._activation else None
         return Capture(
             outputs=outputs,
             strengths={key: got[name].reshape(-1).astype(np.float64) for key, name in self._strengths.items()},
-            activation=got[self._activation] if self._activation else None,
+            activation=activation,
+            gradient=self._gradient(seen, activation),
             tail=self._rerun.of(seen) if self._rerun is not None else None,
         )
 
@@ -176,7 +180,8 @@ class OnnxModel:
         return Randomized(model=changed, head=heads.get(self._request.output), layers=layers, of=of)
 
     def close(self) -> None:
-        self._bare = self._tapped = self._file = self._lifted = self._seen = self._onward = self._rerun = None
+        self._bare = self._tapped = self._file = self._lifted = self._seen = None
+        self._onward = self._rerun = self._backward = None
 
     def _graph(self) -> tuple[ModelProto, str | None]:
         """The graph as it is read and tapped, and why it can't be."""
@@ -213,13 +218,28 @@ class OnnxModel:
             raise ModelError(f"the layer {name!r} can't be looked at: {reason}", where=self.path)
         return name
 
-    def _cut(self, seen: Seen, place: Place, output: str, taps: Taps) -> Onward:
-        try:
-            tail = tail_of(seen.graph, place, [seen.logits[output]])
-        except NoTail as reason:
-            told = f"the network can't be run on from the layer {place.name!r} to the output {output!r}: {reason}"
-            raise ModelError(told, where=self.path) from reason
-        return Onward(self._graph()[0], tail, taps, taps.activation(place))
+    def _go_on(self, seen: Seen, place: Place, request: Request, taps: Taps) -> None:
+        """What runs the network on from a layer, forward and back, as far as it is asked for."""
+        graph, head = self._graph()[0], seen.description.heads.get(request.output)
+        self._head = head if request.gradients and head is not None and head.layer == request.cam_layer else None
+        if not request.tail and self._head is not None:
+            return
+        tail = tail_of(seen.graph, place, [seen.logits[request.output]])
+        self._onward = Onward(graph, tail, taps, taps.activation(place))
+        if request.tail:
+            self._rerun = Rerun(self._onward, self._sessions, tolerance_of(graph))
+        if request.gradients and self._head is None:
+            if importlib.util.find_spec("torch") is None:
+                raise ModelError(NO_TORCH, where=self.path)
+            folder = self.path.parent.resolve()
+            self._backward = Backward(self._onward, folder, tolerance_of(graph), self._sessions.threads)
+
+    def _gradient(
+        self, seen: Sequence[Piece], activation: NDArray[np.float32] | None
+    ) -> Callable[[NDArray[np.int64]], NDArray[np.float32]] | None:
+        if self._head is not None and activation is not None:
+            return of_head(self._head, activation)
+        return self._backward.of(seen) if self._backward is not None else None
 
     def _once(self, session: InferenceSession, names: Sequence[str], fed: NDArray[Any]) -> list[NDArray[Any]]:
         """One forward pass; the first of `names` is an output of the model."""

@@ -124,6 +124,49 @@ def test_a_tail_gives_the_logits_of_the_eager_network(name: str, form: str, open
             np.testing.assert_allclose(got, expected.detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
+def relative(got: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(got - expected).max() / np.abs(expected).max())
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("name", MAPS)
+def test_a_gradient_is_that_of_the_eager_network(name: str, form: str, opened: Any) -> None:
+    network, model, description = opened(name, form)
+    assert description.gradients is None
+    for at, layer in mapped(description):
+        model.prepare(Request(output="output", cam_layer=layer.name, gradients=True))
+        for call in range(10):
+            images = noise((3, 1, 4)[call % 3], size=zoo.SIZE, seed=call)
+            captured = model.run(images.numpy())
+            targets = np.random.default_rng(call).integers(0, captured.outputs.shape[1], len(images))
+            logits, mode = eager(network, images, at, None, SPARE.get(name, 0))
+            assert captured.gradient is not None
+            assert mode.leaf is not None
+            logits[np.arange(len(images)), targets].sum().backward()
+            assert mode.leaf.grad is not None
+            expected = mode.as_map(mode.leaf.grad, layer)
+            assert expected.any()
+            assert relative(captured.gradient(targets), expected) < 1e-5
+            assert relative(captured.activation, mode.as_map(mode.leaf, layer)) < 1e-5
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_second_target_and_a_tail_come_from_the_same_pass(form: str, opened: Any) -> None:
+    _, model, description = opened("vgg", form)
+    _, layer = mapped(description)[0]
+    model.prepare(Request(output="output", cam_layer=layer.name, gradients=True, tail=True))
+    captured = model.run(noise(2, size=zoo.SIZE).numpy())
+    assert captured.gradient is not None
+    assert captured.tail is not None
+    step = np.float32(1e-2)
+    for targets in (np.array([0, 1]), np.array([2, 2]), np.array([0, 1])):
+        gradient = captured.gradient(targets)
+        ahead = captured.tail(captured.activation + step * gradient)
+        behind = captured.tail(captured.activation - step * gradient)
+        risen = (ahead - behind)[np.arange(2), targets] / (2 * step)
+        np.testing.assert_allclose(risen, (gradient.astype(np.float64) ** 2).sum((1, 2, 3)), rtol=2e-2)
+
+
 @pytest.mark.parametrize("name", ["vit", "deit"])
 def test_every_format_maps_the_same_layer_of_a_transformer(name: str, opened: Any) -> None:
     maps = {form: last_map(opened(name, form)[2].layers) for form in FORMATS}
