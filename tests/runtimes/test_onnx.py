@@ -324,7 +324,7 @@ def test_layers_of_an_open_size_need_a_description_first(tmp_path: Path) -> None
         (Request(output="logits", reductions={"features.4": ("mean",)}), "no such layer, got 'features.4'.*features.3"),
         (Request(output="logits", cam_layer="nose"), "no such layer, got 'nose'"),
         (Request(output="logits", reductions={"features.3": ("median",)}), "unknown reduction.*'median'.*mean"),
-        (Request(output="logits", gradients=True), "no gradients"),
+        (Request(output="logits", gradients=True), "gradients.* need a layer"),
     ],
 )
 def test_what_can_t_be_had_is_named(request_: Request, message: str, tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ def cut(call: Call, x: Any, starts: Any, ends: Any, axes: Any = None, steps: Any
 def gather(call: Call, x: Any, indices: Any) -> Any:
     axis = call.get("axis", 0) % x.dim()
     at = indices.long() % x.shape[axis]
-    return x.index_select(axis, at.reshape(-1)).reshape(*x.shape[:axis], *at.shape, *x.shape[axis + 1 :])
+    shape = [*x.shape[:axis], *at.shape, *x.shape[axis + 1 :]]
+    return torch.reshape(x.index_select(axis, at.reshape(-1)), shape)
 
 
 @operator("GatherElements")
