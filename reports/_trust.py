@@ -94,7 +94,7 @@ def _blocks(reading: Reading, trust: Trust) -> Iterator[Block]:
         columns=(Column("Question"), Column("What came out"), Column("The map is")),
         rows=tuple(_row(check) for check in trust.checks),
         note="Rank correlation: 1 is the same map, 0 no likeness. Points: of the probability of the answer, on average "
-        f"over the picture's parts; above 0 the map knows better than chance. Beneath: {reading.level} intervals.",
+        f"over the picture's parts; above 0 the map knows better than chance. All with {reading.level} intervals.",
     )
     if trust.levels:
         yield _levels(reading, trust)
@@ -138,7 +138,7 @@ def _levels(reading: Reading, trust: Trust) -> Table:
         caption="Likeness of the map to that of the same network with weights in a random order",
         columns=(Column("Layers with weights drawn anew"), Column("Rank correlation", number=True)),
         rows=tuple(rows),
-        note=f"Beneath: the {reading.level} interval over {numbers.plural(draws, 'draw')} of the weights.",
+        note=f"The {reading.level} intervals are over {numbers.plural(draws, 'draw')} of the weights.",
     )
 
 

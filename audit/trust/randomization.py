@@ -58,9 +58,10 @@ def _maps(
     assert plan.mapper is not None  # noqa: S101 there are maps to compare with
     made = plan.model.randomized(share, seed)
     try:
-        if "head" in plan.mapper.method.needs and made.head is None:
+        exact = plan.mapper.head is not None
+        if exact and made.head is None:
             raise ModelError("with other weights the head is no pool and linear layer any more")
-        mapper = dataclasses.replace(plan.mapper, head=made.head)
+        mapper = dataclasses.replace(plan.mapper, head=made.head if exact else None)
         model: Model = passes.counting(made.model)
         maps = []
         with np.errstate(all="ignore"):  # what other weights make of a picture may be beyond all bounds
