@@ -28,7 +28,8 @@ class TrustCheck:
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class TrustLevel:
     """Rank correlation of the maps with those of the same network, the last `layers` of its `of` layers with weights
-    having theirs drawn anew. The interval is over `draws` draws, each met by its own share of the pictures."""
+    having theirs drawn anew. Each of `draws` draws is met by its own share of the pictures, and an interval is over
+    the draws; few of them have none."""
 
     layers: int
     of: int

@@ -133,12 +133,12 @@ def _levels(reading: Reading, trust: Trust) -> Table:
         which = f"all {level.of}" if level.layers == level.of else f"{last} of {level.of}"
         within = "" if found.low is None else f"{_ratio(found.low)} to {_ratio(found.high)}"
         rows.append((Cell(which), Cell(_ratio(found.value), within)))
-    draws = trust.levels[0].draws
+    draws = trust.levels[-1].draws
     return Table(
         caption="Likeness of the map to that of the same network with weights in a random order",
         columns=(Column("Layers with weights drawn anew"), Column("Rank correlation", number=True)),
         rows=tuple(rows),
-        note=f"The {reading.level} intervals are over {numbers.plural(draws, 'draw')} of the weights.",
+        note=f"The {reading.level} interval is over {numbers.plural(draws, 'draw')} of the weights.",
     )
 
 

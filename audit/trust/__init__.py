@@ -30,7 +30,7 @@ __all__ = ["BUDGET", "MOST", "Sampled", "check_maps"]
 
 EACH = 1 + len(SHARES) + 3 * STEPS + 1  # passes of one picture: its map, that of other weights, and parts taken away
 MOST = 32  # pictures: 544 passes, and a few of noise to open networks with other weights
-FEWEST = 8  # people: below that an interval says nothing
+FEWEST = 8  # people: as many as there are draws of weights
 FEWEST_CELLS = 9  # of a map: fewer can't be put into an order worth the name
 
 

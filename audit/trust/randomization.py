@@ -23,29 +23,31 @@ if TYPE_CHECKING:
     from audit.trust._passes import Passes
 
 SHARES = (0.0, 0.5, 1.0)  # of the layers, from the top: the last one alone, half of them, all
-# One draw of weights may resemble the network by chance, and does so in every picture: each picture meets one of these
-# draws, and the interval is over the draws.
-DRAWS = 4
+# One draw of weights may resemble the network by chance, and does so in every picture. So the pictures are dealt out to
+# several draws, and the interval is over the draws. All layers decide; the levels before show the way there.
+DRAWS = (2, 2, 8)
 
 
 def levels(plan: Plan, sampled: Sampled, seed: int, alpha: float, passes: Passes) -> tuple[TrustLevel, ...] | str:
     """The mean rank correlation at each share of the layers, or why the weights can't be changed."""
     import numpy as np
 
-    draws = np.arange(len(sampled)) % DRAWS
     found: list[TrustLevel] = []
-    for share in SHARES:
+    for share, count in zip(SHARES, DRAWS, strict=True):
+        draws = np.arange(len(sampled)) % count
         values, layers, of = np.full(len(sampled), np.nan), 0, 0
-        for number in range(DRAWS):
+        for number in range(count):
             mine = np.flatnonzero(draws == number)
             try:
-                maps, layers, of = _maps(plan, sampled.take(mine), share, seed * DRAWS + number, passes)
+                maps, layers, of = _maps(plan, sampled.take(mine), share, seed * max(DRAWS) + number, passes)
             except ModelError as error:
                 return error.what
             values[mine] = [rank_correlation(a, b) for a, b in zip(sampled.maps[mine], maps, strict=True)]
         people = len(np.unique(sampled.subjects[np.isfinite(values)]))
         mean = dataclasses.replace(mean_over(values, draws, alpha), subjects=people)
-        found.append(TrustLevel(layers=layers, of=of, draws=min(DRAWS, len(sampled)), correlation=mean))
+        if count < max(DRAWS):
+            mean = dataclasses.replace(mean, low=None, high=None)
+        found.append(TrustLevel(layers=layers, of=of, draws=count, correlation=mean))
     return tuple(found)
 
 

@@ -2,9 +2,9 @@
 
 * Randomization, at the network with all weights drawn anew: **not supported** where the whole interval of the mean rank
   correlation lies above 0.5 (the map stays much as it was), **supported** where it lies below, else inconclusive.
-* Deletion and insertion: **supported** where the whole interval of the difference to a random order lies above 0, **not
-  supported** where all of it lies below 0.02 (two percentage points of probability, on average over the curve: no gain
-  worth the name), else inconclusive.
+* Deletion and insertion: **not supported** where the whole interval of the difference to a random order lies below 0.02
+  (two percentage points of probability, on average over the curve: no gain worth the name, as in a network that has
+  learned nothing), else **supported** where all of it lies above 0, else inconclusive.
 * The map: **not supported** where randomization is not, or deletion and insertion both are not; **supported** where
   randomization is and deletion or insertion, too; else inconclusive.
 
@@ -60,9 +60,9 @@ def order_state(gain: Estimate) -> str:
     """Of the area between the map's curve and that of a random order, positive where the map knows better."""
     if gain.low is None or gain.high is None:
         return INCONCLUSIVE
-    if gain.low > 0:
-        return SUPPORTED
-    return NOT_SUPPORTED if gain.high < GAIN else INCONCLUSIVE
+    if gain.high < GAIN:
+        return NOT_SUPPORTED
+    return SUPPORTED if gain.low > 0 else INCONCLUSIVE
 
 
 def together(randomization: str, deletion: str, insertion: str) -> tuple[str, str]:

@@ -145,7 +145,7 @@ def trust(same: float = 0.02, deletion: float = 0.081, insertion: float = 0.092,
 
     levels = [(1, 0.23), (16, (0.23 + same) / 2), (31, same)]
     return judged(
-        tuple(TrustLevel(layers=n, of=31, draws=4, correlation=estimate(value)) for n, value in levels),
+        tuple(TrustLevel(layers=n, of=31, draws=8, correlation=estimate(value)) for n, value in levels),
         Parts(
             deletion=estimate(deletion),
             insertion=estimate(insertion),

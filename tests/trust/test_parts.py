@@ -140,6 +140,7 @@ def test_a_map_that_stays_as_it_was_is_not_supported(low: float | None, high: fl
     ("low", "high", "state"),
     [
         (0.001, 0.1, SUPPORTED),
+        (0.001, 0.019, NOT_SUPPORTED),
         (-0.01, 0.1, INCONCLUSIVE),
         (-0.1, 0.019, NOT_SUPPORTED),
         (-0.3, -0.1, NOT_SUPPORTED),
