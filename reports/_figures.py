@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from reports import _svg
 from reports._characters import drawable
 from reports._numbers import MINUS
+from reports._outline import outline
 from reports._wording import shown
 
 if TYPE_CHECKING:
@@ -60,11 +61,16 @@ class Spans:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class GroupMap:
-    """Mean map of a group and its difference to all groups together, float64 [h, w]; 1 is an even spread."""
+    """Mean map of a group and its difference to what it is compared with, float64 [h, w]; 1 is an even spread.
+
+    `below` is a second line of the label; cells in `marked`, bool [h, w], are outlined.
+    """
 
     label: str
     mean: NDArray[np.float64]
     difference: NDArray[np.float64]
+    below: str = ""
+    marked: NDArray[np.bool_] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,25 +203,34 @@ def _chosen(lines: Sequence[Curve], most: int = 12) -> tuple[list[Curve], list[C
     return [c for c in lines if id(c) in kept], [c for c in lines if id(c) not in kept]
 
 
-def maps(named: Named, groups: Sequence[GroupMap]) -> str:
-    """Two maps a group: the mean, and its difference to all groups together. All groups share both scales."""
+def maps(named: Named, groups: Sequence[GroupMap], *, difference: str) -> str:
+    """Two maps a group: the mean, and beneath it its difference, to what `difference` says. All share both scales."""
     import numpy as np
 
     most = max(float(g.mean.max()) for g in groups)
     apart = max(float(np.abs(g.difference).max()) for g in groups) or 1.0
-    across = 2
-    rows = -(-len(groups) // across)
-    side, head, gap = 68.0, 17.0, 5.0
-    block, lift = WIDTH / across, 46.0
-    with _sheet(named, rows * (side + head + gap) + lift) as sheet:
+    across = 5 if len(groups) % 5 == 0 else 4
+    lines = [(*group.label.split(" · "), group.below) for group in groups]
+    rows, deep = -(-len(groups) // across), max(map(len, lines))
+    block, gap, head, width = WIDTH / across, 5.0, 10.0 * deep + 4, 142.0
+    side = block - 6
+    row = 2 * side + head + 2 * gap
+    with _sheet(named, rows * row + 46.0) as sheet:
         for place, group in enumerate(groups):
-            left, top = block * (place % across) + 4, (side + head + gap) * (place // across) + head
+            left, top = block * (place % across) + 3, row * (place // across) + head
             first = sheet.picture(left, top, side, group.mean, "viridis", 0.0, most)
-            second = sheet.picture(left + side + gap, top, side, group.difference, "PuOr_r", -apart, apart)
-            first.axes.text(0, 1.05, sheet.word(group.label), transform=first.axes.transAxes, fontsize=FONT)
-        foot = rows * (side + head + gap) + 8
-        sheet.scale(first, 4, foot, 2 * side + gap, "mean: 1 is an even spread")
-        sheet.scale(second, block + 4, foot, 2 * side + gap, "difference to all groups")
+            second = sheet.picture(left, top + side + gap, side, group.difference, "PuOr_r", -apart, apart)
+            for up, text in enumerate(reversed(lines[place])):
+                first.axes.text(
+                    0, 1 + (3 + 10 * up) / side, sheet.word(text, 14), transform=first.axes.transAxes,
+                    fontsize=FONT - (0.5 if up else 1.5),
+                )  # fmt: skip
+            if group.marked is not None:
+                outline(second.axes, group.marked & (group.difference > 0), "-")
+                outline(second.axes, group.marked & (group.difference < 0), (0, (1.6, 1.2)))
+        foot = rows * row + 8
+        sheet.scale(first, 4, foot, width, "mean: 1 is an even spread")
+        sheet.scale(second, WIDTH / 2 + 4, foot, width, difference)
     return sheet.svg
 
 
@@ -267,9 +282,9 @@ class _Sheet:
             borderaxespad=0.2, labelspacing=0.25, handlelength=2.4,
         )  # fmt: skip
 
-    def word(self, text: str) -> str:
+    def word(self, text: str, most: int = 25) -> str:
         """`text` shortened, or a stand-in of its length when the drawing font lacks a character."""
-        short = _short(text)
+        short = _short(text, most)
         if drawable(short) == short:
             return short
         stand_in = f"{len(self._words)}".rjust(max(2, len(short)), "\u00a7")

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from audit.result import MeanMap, Measurement
+from reports import _difference_maps as difference_maps
 from reports import _figures as figures
+from reports import _numbers as numbers
 from reports._document import Block, Picture, Section, Text
 from reports._grouped import difference_table, group_tables
 from reports._inside import FOCUS_CAVEAT, OF_THE_LABEL
@@ -43,6 +45,10 @@ def focus(reading: Reading) -> Section | None:
         for place, attribute in enumerate(reading.attributes, 1)
         if attribute in maps or any(m.groups(attribute) for m in mass)
     ]
+    wrong = difference_maps.of_attribute(reading, difference_maps.DECISION)
+    if wrong:
+        about = tuple(difference_maps.blocks(reading, wrong, "maps-wrong"))
+        sections.append(Section(id="focus-wrong", title="Wrong against right answers", blocks=about))
     return Section(id="focus", title="Focus", blocks=tuple(_intro(reading, mass)), sections=tuple(sections))
 
 
@@ -74,10 +80,14 @@ def _blocks(
 ) -> Iterator[Block]:
     if reading.label in attribute.split("*"):
         yield Text(OF_THE_LABEL, role="small")
-    if found is not None and draw:
-        picture = _maps(found, f"maps{place}")
-        if picture is not None:
-            yield picture
+    apart = difference_maps.of_attribute(reading, attribute)
+    clearest = difference_maps.strongest(reading, apart)
+    if apart and draw:
+        yield from difference_maps.blocks(reading, apart, f"maps{place}")
+    elif clearest:
+        yield Text(difference_maps.sentence(reading, clearest))
+    elif found is not None and draw and (picture := _maps(found, f"maps{place}")) is not None:
+        yield picture
     having = [m for m in mass if m.groups(attribute)]
     if having and draw:
         yield _regions(reading, having, attribute, f"focus{place}")
@@ -97,8 +107,14 @@ def _maps(found: MeanMap, name: str) -> Picture | None:
     for place, attributes in enumerate(found.groups[:MOST_GROUPS]):
         mean: NDArray[np.float64] | None = found.mean(place)
         if mean is not None:
-            label = f"{group_label(attributes)} ({int(found.counts[place].sum()):,})"
-            pictured.append(figures.GroupMap(label=label, mean=mean * cells, difference=(mean - everybody) * cells))
+            pictured.append(
+                figures.GroupMap(
+                    label=group_label(attributes),
+                    below=numbers.plural(int(found.counts[place].sum()), "image"),
+                    mean=mean * cells,
+                    difference=(mean - everybody) * cells,
+                )
+            )
     title = f"Mean map by {attribute_title(found.attribute)}"
     alt = (
         f"{title}: for each of {len(pictured)} groups the mean class activation map of the {found.target} class, and "
@@ -107,10 +123,10 @@ def _maps(found: MeanMap, name: str) -> Picture | None:
     rest = f" The first {MOST_GROUPS} of {len(found.groups)} groups." if len(found.groups) > MOST_GROUPS else ""
     size = f"{found.sums.shape[2]} × {found.sums.shape[3]}"
     caption = (
-        f"{title} (images in brackets): left the mean map, right its difference to all groups together. One square is "
+        f"{title}: above the mean map, beneath it its difference to all groups together. One square is "
         f"one of the {size} cells of the network's own map.{rest}"
     )
-    svg = figures.maps(figures.Named(name=name, title=title, alt=alt), pictured)
+    svg = figures.maps(figures.Named(name=name, title=title, alt=alt), pictured, difference="difference to all groups")
     return Picture(name=name, caption=caption, alt=alt, svg=svg)
 
 

@@ -21,7 +21,9 @@ def drawings() -> dict[str, str]:
     return {
         "dots": figures.dots(NAMED, rows, percent=True, overall=0.12, unit="rate"),
         "curves": figures.curves(NAMED, lines, ticks=["1", "2", "3"], x="layer", y="share"),
-        "maps": figures.maps(NAMED, [figures.GroupMap(label="a", mean=grid, difference=grid - 4)]),
+        "maps": figures.maps(
+            NAMED, [figures.GroupMap(label="a", mean=grid, difference=grid - 4, marked=grid > 5)], difference="to b"
+        ),
     }
 
 

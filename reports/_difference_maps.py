@@ -1,0 +1,191 @@
+"""Difference maps: where in the picture the maps of a group lie elsewhere, drawn, in a table and in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from audit.result import DifferenceMap
+from reports import _figures as figures
+from reports import _numbers as numbers
+from reports._document import Block, Cell, Column, Picture, Table, Text
+from reports._reading import Reading
+from reports._wording import attribute_title, capital, group_label, group_phrase, joined, shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DECISION = "decision"  # what the record calls the attribute of wrong against right answers
+MOST_GROUPS = 12
+_MOSTLY = 0.7  # of a difference: where so much of it lies, it lies
+_ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "middle", "right")
+_PLACES = {("middle", "middle"): "middle", ("upper", "middle"): "upper middle", ("lower", "middle"): "lower middle"}
+
+
+def of_attribute(reading: Reading, attribute: str) -> tuple[DifferenceMap, ...]:
+    return tuple(m for m in reading.result.difference_maps if m.attribute == attribute)
+
+
+def blocks(reading: Reading, maps: Sequence[DifferenceMap], name: str) -> Iterator[Block]:
+    """The clearest difference in a sentence, the drawing, and what it shows as a table."""
+    clearest = strongest(reading, maps)
+    yield Text(sentence(reading, clearest) if clearest else _nothing(reading, maps))
+    yield _picture(reading, maps, name)
+    yield _table(reading, maps)
+
+
+def strongest(reading: Reading, maps: Sequence[DifferenceMap]) -> DifferenceMap | None:
+    """The one with marked cells that moves the most relevance; of two groups, which mirror each other, the first."""
+    marked = [m for m in maps if m.marked(reading.alpha).any()]
+    return max(marked, key=lambda m: round(moved(reading, m), 9), default=None)
+
+
+def moved(reading: Reading, found: DifferenceMap) -> float:
+    """How much relevance lies elsewhere, as far as marked cells show it: the larger of what they gain and lose."""
+    part = found.difference[found.marked(reading.alpha)]
+    return max(float(part[part > 0].sum()), -float(part[part < 0].sum()))
+
+
+def sentence(reading: Reading, found: DifferenceMap) -> str:
+    """`On pictures of black women the model looks more at the upper left … than on pictures of other women: …`."""
+    marked = found.marked(reading.alpha)
+    gained, lost = marked & (found.difference > 0), marked & (found.difference < 0)
+    said = []
+    if gained.any():
+        shares = f"{numbers.percent(float(found.mean[gained].sum()))} of the relevance there, not "
+        said.append(f"more at {place(gained, found)} ({shares}{numbers.percent(float(found.rest[gained].sum()))})")
+    if lost.any():
+        shares = f"{numbers.percent(float(found.mean[lost].sum()))}"
+        there = "" if gained.any() else " of the relevance there"
+        shares += f"{there}, not {numbers.percent(float(found.rest[lost].sum()))}"
+        said.append(f"less at {place(lost, found)} ({shares})")
+    who, others = _sides(reading, found)
+    cells = numbers.plural(int(marked.sum()), "cell differs", "cells differ")
+    return (
+        f"{capital(who)} the model looks {joined(said)}, compared with {others}; of {marked.size} cells "
+        f"{cells} by more than chance (p {numbers.p(found.p_value)})."
+    )
+
+
+def _nothing(reading: Reading, maps: Sequence[DifferenceMap]) -> str:
+    least = min((m.p_value for m in maps if m.p_value is not None), default=None)
+    if least is None:
+        return f"Too few subjects to say where maps differ: a group needs at least {reading.fewest} of them."
+    return f"No cell differs by more than chance (smallest p {numbers.p(least)})."
+
+
+def _sides(reading: Reading, found: DifferenceMap) -> tuple[str, str]:
+    """Whose pictures, and what they are compared with."""
+    if found.attribute == DECISION:
+        answer = shown(found.group[DECISION])
+        said = "" if answer == "any" else f" “{answer}”"
+        return f"on pictures with a wrong answer{said}", "pictures where that answer is right"
+    others = [m.group for m in of_attribute(reading, found.attribute) if not m.indicative and m.group != found.group]
+    rest = f"pictures of the other groups of {attribute_title(found.attribute)}"
+    if found.against == "same label":
+        label = {reading.label: found.group[reading.label]}
+        rest = f"pictures of other {group_phrase(label, reading.label)}"
+    elif len(others) == 1:
+        rest = _pictures(group_phrase(others[0], reading.label))
+    return f"on {_pictures(group_phrase(found.group, reading.label))}", rest
+
+
+def _pictures(phrase: str) -> str:
+    return phrase.replace("images", "pictures", 1) if phrase.startswith("images") else f"pictures of {phrase}"
+
+
+def place(cells: NDArray[np.bool_], found: DifferenceMap) -> str:
+    """Where most of a difference lies, as one sees the picture: `the upper left`, `the lower part`, `the edges`."""
+    import numpy as np
+
+    weight = np.where(cells, np.abs(found.difference), 0.0)
+    thirds = np.zeros((3, 3))
+    height, width = weight.shape
+    at = (np.arange(height) * 3 + 1) // height, (np.arange(width) * 3 + 1) // width
+    np.add.at(thirds, (np.minimum(at[0], 2)[:, None], np.minimum(at[1], 2)[None]), weight)
+    thirds /= thirds.sum()
+    rows, columns = thirds.sum(axis=1), thirds.sum(axis=0)
+    row, column = int(rows.argmax()), int(columns.argmax())
+    if thirds[row, column] >= _MOSTLY:
+        return f"the {_spot(row, column)}"
+    if rows[row] >= _MOSTLY:
+        return f"the {_ROWS[row]} part" if row != 1 else "a band across the middle"
+    if columns[column] >= _MOSTLY:
+        return f"the {_COLUMNS[column]} side" if column != 1 else "a strip down the middle"
+    if 1 - thirds[1, 1] >= _MOSTLY and thirds.max() < 1 / 3:
+        return "the edges"
+    first, second = np.argsort(-thirds, axis=None, kind="stable")[:2]
+    return f"the {_spot(*divmod(int(first), 3))} and the {_spot(*divmod(int(second), 3))}"
+
+
+def _spot(row: int, column: int) -> str:
+    key = (_ROWS[row], _COLUMNS[column])
+    return _PLACES.get(key, key[1] if key[0] == "middle" else " ".join(key))
+
+
+def _picture(reading: Reading, maps: Sequence[DifferenceMap], name: str) -> Picture:
+    first = maps[0]
+    height, width = first.mean.shape
+    cells = first.mean.size
+    pictured = [
+        figures.GroupMap(
+            label=group_label(m.group),
+            below=numbers.plural(m.n, "image"),
+            mean=m.mean * cells,
+            difference=m.difference * cells,
+            marked=m.marked(reading.alpha),
+        )
+        for m in maps[:MOST_GROUPS]
+    ]
+    decision = first.attribute == DECISION
+    title = "Wrong answers: mean map" if decision else f"Mean map by {attribute_title(first.attribute)}"
+    against = {"right": "right answers", "same label": f"others, same {shown(reading.label)}"}.get(first.against)
+    against = against or "the other groups"
+    rest = f" The first {MOST_GROUPS} of {len(maps)} groups." if len(maps) > MOST_GROUPS else ""
+    some = any(m.marked(reading.alpha).any() for m in maps)
+    marks = (
+        f"Outlined cells differ by more than chance (p below {reading.alpha:g} for all cells and groups together): "
+        "a solid line where there is more relevance, a dashed one where there is less."
+        if some
+        else "No cell differs by more than chance."
+    )
+    caption = (
+        f"{title}; beneath it the difference to {against}. One square is one of {height} × {width} cells of the map. "
+        f"{marks}{rest}"
+    )
+    alt = (
+        f"{title} of {len(pictured)} groups, and beneath each its difference to {against}. "
+        "The table below says in words where it differs."
+    )
+    svg = figures.maps(figures.Named(name=name, title=title, alt=alt), pictured, difference=f"difference to {against}")
+    return Picture(name=name, caption=caption, alt=alt, svg=svg)
+
+
+def _table(reading: Reading, maps: Sequence[DifferenceMap]) -> Table:
+    decision = maps[0].attribute == DECISION
+    head = "wrong answer" if decision else attribute_title(maps[0].attribute)
+    columns = [
+        Column(head), Column("Images", number=True), Column("Cells that differ", number=True),
+        Column("More relevance at"), Column("Less relevance at"), Column("p", number=True),
+    ]  # fmt: skip
+    rows = tuple(_row(reading, m) for m in maps)
+    some = any(m.indicative for m in maps)
+    few = f" In italics: fewer than {reading.fewest} subjects on one side, so not tested." if some else ""
+    about = "wrong against right answers" if decision else attribute_title(maps[0].attribute)
+    return Table(
+        caption=f"Where maps differ: {about}",
+        columns=tuple(columns),
+        rows=rows,
+        note=f"p is for the whole map, over all cells and groups of this table together.{few}",
+    )
+
+
+def _row(reading: Reading, found: DifferenceMap) -> tuple[Cell, ...]:
+    marked = found.marked(reading.alpha)
+    mark = "weak" if found.indicative else ""
+    sides = marked & (found.difference > 0), marked & (found.difference < 0)
+    gained, lost = (place(side, found).removeprefix("the ") if side.any() else "–" for side in sides)
+    cells = "–" if found.p_value is None else f"{int(marked.sum())} of {marked.size}"
+    texts = (group_label(found.group), numbers.count(found.n), cells, gained, lost, numbers.p(found.p_value))
+    return tuple(Cell(text, mark=mark) for text in texts)
