@@ -39,7 +39,13 @@ def difference_maps(
         if isinstance(sides, Skipped):
             skipped.append(sides)
         else:
-            made += _compared(sides, maps, finished, cam)
+            found = tuple(_compared(sides, maps, finished, cam))
+            made += found
+            if not found and sides.attribute != DECISION:
+                few = (
+                    f"no group has {finished.options.min_subjects} subjects with a map, so there is nothing to compare"
+                )
+                skipped.append(Skipped(measure=MEASURE, attribute=sides.attribute, reason=few))
     return _adjusted(made), tuple(skipped)
 
 

@@ -140,7 +140,8 @@ class AuditResult:
             return known[name]
         if not known:
             names = list(dict.fromkeys(m.attribute for m in self.difference_maps))
-            why = next((s.reason for s in self.skipped if s.measure in ("difference_map", "mean_map")), None)
+            about = (s for s in self.skipped if s.measure in ("difference_map", "mean_map", "cam"))
+            why = next((s.reason for s in about if s.attribute in (None, attribute)), None)
             raise UsageError(f"no difference maps: {why or 'no such attribute'}", value=attribute, allowed=names)
         raise UsageError("no such group in the difference maps", value=name, allowed=list(known))
 

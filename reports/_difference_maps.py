@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from audit.result import DifferenceMap
 from reports import _figures as figures
 from reports import _numbers as numbers
-from reports._document import Block, Cell, Column, Picture, Table, Text
-from reports._reading import Reading
-from reports._wording import attribute_title, capital, group_label, group_phrase, joined, shown
+from reports._document import Block, Cell, Column, Finding, Picture, Table, Text
+from reports._reading import Reading, group
+from reports._trust import read_off
+from reports._wording import attribute_title, capital, group_label, group_phrase, joined, measure_title, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,11 +62,38 @@ def sentence(reading: Reading, found: DifferenceMap) -> str:
         shares += f"{there}, not {numbers.percent(float(found.rest[lost].sum()))}"
         said.append(f"less at {place(lost, found)} ({shares})")
     who, others = _sides(reading, found)
-    cells = numbers.plural(int(marked.sum()), "cell differs", "cells differ")
+    differ = "differs" if marked.sum() == 1 else "differ"
     return (
-        f"{capital(who)} the model looks {joined(said)}, compared with {others}; of {marked.size} cells "
-        f"{cells} by more than chance (p {numbers.p(found.p_value)})."
+        f"{capital(who)} the model looks {joined(said)}, compared with {others}; {int(marked.sum())} of "
+        f"{marked.size} cells {differ} by more than chance (p {numbers.p(found.p_value)})."
     )
+
+
+def finding(reading: Reading, caveat: str) -> Iterator[Finding]:
+    """One for all attributes but the label's own, whose maps differ by what the model is made for: the group whose maps
+    lie furthest elsewhere, among those that still stand out after the adjustment over the attributes."""
+    found: dict[str, DifferenceMap] = {}
+    for attribute in reading.attributes:
+        own = [m for m in of_attribute(reading, attribute) if (m.p_adjusted or 0.0) < reading.alpha]
+        clearest = strongest(reading, own)
+        if clearest is not None and attribute != reading.label:
+            found[attribute] = clearest
+    ranked = sorted(found.values(), key=lambda m: -moved(reading, m))
+    if not ranked:
+        return
+    details = [caveat, *_errors(reading, ranked[0]), *(f"Also: {sentence(reading, m)}" for m in ranked[1:2])]
+    told = Finding(topic="Focus", level="clear", sentence=sentence(reading, ranked[0]), details=tuple(details))
+    yield read_off(reading, told)
+
+
+def _errors(reading: Reading, found: DifferenceMap) -> Iterator[str]:
+    """The error rate of that group beside everybody's: what a map can't tell."""
+    own = group(reading.errors, found.group) if reading.errors else None
+    if reading.errors and own is not None and own.value is not None and reading.errors.overall.value is not None:
+        yield (
+            f"{measure_title(reading.errors)}: {numbers.percent(own.value)} of the "
+            f"{group_phrase(own.attributes, reading.label)}, {numbers.percent(reading.errors.overall.value)} overall."
+        )
 
 
 def _nothing(reading: Reading, maps: Sequence[DifferenceMap]) -> str:
@@ -102,8 +130,8 @@ def place(cells: NDArray[np.bool_], found: DifferenceMap) -> str:
     weight = np.where(cells, np.abs(found.difference), 0.0)
     thirds = np.zeros((3, 3))
     height, width = weight.shape
-    at = (np.arange(height) * 3 + 1) // height, (np.arange(width) * 3 + 1) // width
-    np.add.at(thirds, (np.minimum(at[0], 2)[:, None], np.minimum(at[1], 2)[None]), weight)
+    down, across = ((2 * np.arange(n) + 1) * 3 // (2 * n) for n in (height, width))
+    np.add.at(thirds, (down[:, None], across[None]), weight)
     thirds /= thirds.sum()
     rows, columns = thirds.sum(axis=1), thirds.sum(axis=0)
     row, column = int(rows.argmax()), int(columns.argmax())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from audit.result import Attributes, Disparity, Measurement
+from reports import _difference_maps as difference_maps
 from reports import _few_images as few_images
 from reports import _numbers as numbers
 from reports._activation_ratio import chance_sentence, ratio
@@ -31,6 +32,7 @@ def inside(reading: Reading) -> Iterator[Finding]:
     yield from _activations(reading)
     yield from _few_images(reading)
     yield from _focus(reading)
+    yield from difference_maps.finding(reading, FOCUS_CAVEAT)
 
 
 def _activations(reading: Reading) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from audit.groups import make_groupings, subject_codes
 from audit.result import (
     Attributes,
     AuditResult,
+    DifferenceMap,
     Disparity,
     Estimate,
     Family,
@@ -134,7 +135,9 @@ def faces() -> AuditResult:
         "Nothing says how to feed the model: pixels were scaled to 0..1, and the labels taken in alphabetical order.",
     )
     model = {**base.model, **_layers()}
-    return dataclasses.replace(base, skipped=skips, notes=notes, mean_maps=_maps(), trust=trust(), model=model)
+    return dataclasses.replace(
+        base, skipped=skips, notes=notes, mean_maps=_maps(), difference_maps=_differences(), trust=trust(), model=model
+    )
 
 
 def trust(same: float = 0.02, deletion: float = 0.081, insertion: float = 0.092, *, wide: float = 0.05) -> Trust:
@@ -435,6 +438,44 @@ def _maps(size: int = 7) -> tuple[MeanMap, ...]:
                 cam="cam", target="predicted", attribute="*".join(attribute), groups=groups, sums=sums, counts=counts
             )
         )
+    return tuple(made)
+
+
+def _differences() -> tuple[DifferenceMap, ...]:
+    """As a run would have it of `_maps`: black women's maps differ, from those of other women, above and below."""
+    made = []
+    for maps in _maps():
+        crossed = "*" in maps.attribute
+        known = [g for g, key in enumerate(maps.groups) if None not in key.values()]
+        enough = [g for g in known if maps.counts[g].sum() >= FEWEST]
+        for g in known:
+            key = maps.groups[g]
+            others = [o for o in enough if o != g and (not crossed or maps.groups[o]["gender"] == key["gender"])]
+            mean, rest = maps.mean(g), maps.sums[others].sum(axis=(0, 1)) / maps.counts[others].sum()
+            assert mean is not None
+            tested = g in enough
+            p_cells = np.where(np.abs(mean - rest) > 0.012, 1 / 2001, 0.5)
+            p = float(p_cells.min())
+            n, rest_n = int(maps.counts[g].sum()), int(maps.counts[others].sum())
+            made.append(
+                DifferenceMap(
+                    cam="cam",
+                    target="predicted",
+                    attribute=maps.attribute,
+                    group=key,
+                    against="same label" if crossed else "others",
+                    n=n,
+                    subjects=n,
+                    rest_n=rest_n,
+                    rest_subjects=rest_n,
+                    indicative=not tested,
+                    p_value=p if tested else None,
+                    p_adjusted=min(1.0, 3 * p) if tested else None,
+                    mean=mean,
+                    rest=rest,
+                    p_cells=p_cells if tested else None,
+                )
+            )
     return tuple(made)
 
 
