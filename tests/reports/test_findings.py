@@ -126,7 +126,7 @@ def test_activations_name_groups_with_interval_caveat_and_errors() -> None:
 
 
 def test_focus_names_region_shares_and_caveat() -> None:
-    (finding,) = said(results.faces(), "Focus")
+    finding, _ = said(results.faces(), "Focus")
 
     assert "52.5\u00a0% for black women" in finding.sentence
     assert "on the region face" in finding.sentence
@@ -181,7 +181,7 @@ def test_a_region_with_the_most_misjudged_group_goes_before_a_clearer_one_withou
         for p in other.pairs
     )
     other = dataclasses.replace(other, pairs=pairs)
-    (finding,) = said(dataclasses.replace(faces, measurements=(*faces.measurements, other)), "Focus")
+    finding, _ = said(dataclasses.replace(faces, measurements=(*faces.measurements, other)), "Focus")
 
     assert "region face" in finding.sentence
     assert "black women" in finding.sentence
@@ -198,7 +198,7 @@ def test_the_most_misjudged_group_goes_before_a_clearer_pair_without_it() -> Non
         for p in mass.pairs
     )
     changed = dataclasses.replace(mass, pairs=pairs)
-    (finding,) = said(dataclasses.replace(faces, measurements=(errors, changed)), "Focus")
+    finding, _ = said(dataclasses.replace(faces, measurements=(errors, changed)), "Focus")
 
     assert "for black women" in finding.sentence
 
