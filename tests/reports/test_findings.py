@@ -255,7 +255,8 @@ def test_descriptive_gaps_are_never_findings() -> None:
         return dataclasses.replace(m, disparities=gaps, pairs=(), within=())
 
     result = results.faces()
-    result = dataclasses.replace(result, measurements=tuple(map(describe, result.measurements)))
+    measurements = tuple(map(describe, result.measurements))
+    result = dataclasses.replace(result, measurements=measurements, difference_maps=())
 
     assert {f.level for f in findings(Reading(result))} == {"caution"}
 
