@@ -42,12 +42,12 @@ def observe(plan: Plan, batch: Batch) -> Shard:
         rivals={name: every[f"rival of {name}"] for name in rivals if every},
         evidence=_evidence(plan, capture, batch.images, outcome.decisions),
     )
-    values = (
-        np.column_stack([m.compute(observed) for m in plan.measures]) if plan.measures else np.empty((len(labels), 0))
-    )
+    values = np.empty((len(plan.measures), len(labels)))
+    for place, measure in enumerate(plan.measures):
+        values[place] = measure.compute(observed)
     shares = {t: _shares(own, batch.alignment) for t, own in maps.items()} if plan.mean_maps else {}
     tallies = _mean_maps(plan, batch, shares, _sides(labels, outcome.decisions))
-    return _assemble(plan, batch, outcome, values, tallies, _features(plan, batch, shares))
+    return _assemble(plan, batch, outcome, values.T, tallies, _features(plan, batch, shares))
 
 
 def _outcome(plan: Plan, capture: Capture) -> Outcome:

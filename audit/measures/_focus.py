@@ -1,4 +1,4 @@
-"""The arithmetic of focus: a batch of maps, a batch of regions, and where they meet.
+"""The arithmetic of focus: a batch of maps, a batch of masks of some regions, and where they meet.
 
 All arrays are of one batch of B images on one grid of N cells. Relevance comes as float32, divided by each map's
 largest value (0 where an image has no map); numbers of an image leave as float64 [B], NaN where it does not count.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -73,16 +74,17 @@ class Relevance:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Region:
-    """A batch of masks: the share of each cell that the region covers, 0 where an image has no such region."""
+class Regions:
+    """A batch of masks of R regions: the share of each cell that a region covers, 0 where an image has no such."""
 
-    cells: NDArray[np.float32]  # [B, N]
-    exists: NDArray[np.bool_]  # [B]
+    cells: NDArray[np.float32]  # [R, B, N]
+    exists: NDArray[np.bool_]  # [R, B]
 
     @classmethod
-    def of(cls, masks: NDArray[np.float32]) -> Region:
-        """Masks [B, H, W], NaN where an image lacks the region; an empty one counts as lacking."""
-        cells = masks.reshape(len(masks), masks.shape[1] * masks.shape[2]).copy()
+    def of(cls, masks: Sequence[NDArray[np.float32]]) -> Regions:
+        """Masks [B, H, W] of each region, NaN where an image lacks it; an empty one counts as lacking."""
+        batch, height, width = masks[0].shape
+        cells = np.stack(masks).reshape(len(masks), batch, height * width)
         covered = summed(cells)
         exists = np.isfinite(covered) & (covered > 0)
         cells[~exists] = 0
@@ -90,7 +92,7 @@ class Region:
 
     @functools.cached_property
     def area(self) -> NDArray[np.float64]:
-        """How many cells the region covers."""
+        """How many cells a region covers, [R, B]."""
         return summed(self.cells)
 
     @functools.cached_property
@@ -100,49 +102,52 @@ class Region:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Meeting:
-    """A batch of maps and of one region. Every method gives float64 [B]; the formulas stand with the measures."""
+    """A batch of maps and of R regions. Every method gives float64 [R, B]; the formulas stand with the measures."""
 
     relevance: Relevance
-    region: Region
+    regions: Regions
 
     @functools.cached_property
     def mass(self) -> NDArray[np.float64]:
-        return _share(dot(self.relevance.cells, self.region.cells), self.relevance.total)
+        return _share(dot(self.relevance.cells, self.regions.cells), self.relevance.total)
 
     def relevance_mass(self) -> NDArray[np.float64]:
         return self.mass
 
     def lift(self) -> NDArray[np.float64]:
-        return _ratio(self.mass * self.region.cells.shape[1], self.region.area)
+        return _ratio(self.mass * self.regions.cells.shape[2], self.regions.area)
 
     def relevance_rank(self) -> NDArray[np.float64]:
         """As many cells as the region has area, those with the largest relevance first. Cells of equal relevance
         share what is left for them evenly, so the order of the cells does not matter."""
-        steps, area = self.relevance.steps, self.region.area
+        steps, area = self.relevance.steps, self.regions.area
         last = np.clip(np.ceil(area).astype(np.int64) - 1, 0, steps.shape[1] - 1)
-        threshold = np.take_along_axis(self.relevance.descending, last[:, None], axis=1)
-        above, tied = _marked(steps > threshold), _marked(steps == threshold)
-        left = _ratio(area - summed(above), summed(tied))
-        return _share(dot(above, self.region.cells) + left * dot(tied, self.region.cells), area)
+        threshold = np.take_along_axis(self.relevance.descending, last.T, axis=1).T
+        inside = np.empty_like(area)
+        for r, cells in enumerate(self.regions.cells):  # one by one: a mask of cells an image and region is large
+            above, tied = _marked(steps > threshold[r, :, None]), _marked(steps == threshold[r, :, None])
+            left = _ratio(area[r] - summed(above), summed(tied))
+            inside[r] = dot(above, cells) + left * dot(tied, cells)
+        return _share(inside, area)
 
     def pointing_game(self) -> NDArray[np.float64]:
         peak = self.relevance.peak
-        covered = _ratio(dot(peak, self.region.cells), summed(peak))
+        covered = _ratio(dot(peak, self.regions.cells), summed(peak))
         return np.where(np.isnan(covered), np.nan, covered >= 0.5 - 1e-6)
 
     def region_iou(self) -> NDArray[np.float64]:
         bright = self.relevance.bright
-        both = dot(bright, self.region.cells)
-        return _share(both, summed(bright) + self.region.area - both)
+        both = dot(bright, self.regions.cells)
+        return _share(both, summed(bright) + self.regions.area - both)
 
     def attention_iou(self) -> NDArray[np.float64]:
-        both = _ratio(self.mass, self.region.area)
-        a, r = _ratio(self.relevance.squares, self.relevance.total**2), _ratio(self.region.squares, self.region.area**2)
+        both, regions = _ratio(self.mass, self.regions.area), self.regions
+        a, r = _ratio(self.relevance.squares, self.relevance.total**2), _ratio(regions.squares, regions.area**2)
         return _share(4 * both, a + r + 2 * both)
 
     def where_both(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """NaN where an image lacks the map or the region."""
-        return np.where(self.relevance.exists & self.region.exists, values, np.nan)
+        return np.where(self.relevance.exists & self.regions.exists, values, np.nan)
 
 
 def shares(maps: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -190,25 +195,24 @@ def _middles(cells: int) -> NDArray[np.float64]:
 
 
 def dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sum over the cells of the products, [B]."""
+    """Sum over the cells of the products, [..., B]."""
     return np.asarray(np.vecdot(a, b), dtype=np.float64)
 
 
 def summed(cells: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sum over the cells, [B]."""
-    return np.asarray(cells.sum(axis=1), dtype=np.float64)
+    """Sum over the cells, [..., B]."""
+    return np.asarray(cells.sum(axis=-1), dtype=np.float64)
 
 
 def _marked(cells: NDArray[np.bool_]) -> NDArray[np.float32]:
     return cells.astype(np.float32)
 
 
-def _ratio(part: NDArray[Any], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
     """Part over whole, NaN where there is no whole."""
-    ratio: NDArray[np.float64] = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
-    return ratio
+    return np.asarray(part / np.where(whole > 0, whole, np.nan), dtype=np.float64)
 
 
 def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
     """A ratio that can't leave 0..1 but for the rounding of float32."""
-    return np.asarray(np.clip(_ratio(part, whole), 0.0, 1.0), dtype=np.float64)
+    return np.minimum(np.maximum(_ratio(part, whole), 0.0), 1.0)

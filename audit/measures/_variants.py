@@ -87,13 +87,19 @@ def _absent(decisions: str, region: str | None) -> str:
 def _value(observed: Observed, *, every: Callable[[Observed, str], Values], target: str, decisions: str) -> Values:
     """What `every` says of each image, NaN for those whose decision is not asked for. [B]"""
     # Where all decisions of a batch are right, both targets are one and the same array.
-    alike = next((t for t in TARGETS if observed.maps.get(t) is observed.maps.get(target)), target)
+    maps = observed.maps
+    alike = TARGETS[0] if maps.get(TARGETS[0]) is maps.get(target) else target
     values = once(observed, (every, alike), lambda: every(observed, alike))
     if decisions == "all":
         return values
+    return np.where(once(observed, decisions, lambda: _counting(observed, decisions)), values, np.nan)
+
+
+def _counting(observed: Observed, decisions: str) -> NDArray[np.bool_]:
+    """Which images were decided that way, "right" or "wrong". [B]"""
     known = (observed.decisions >= 0) & (observed.labels >= 0)
     right = observed.decisions == observed.labels
-    return np.where(known & (right if decisions == "right" else ~right), values, np.nan)
+    return np.asarray(known & (right if decisions == "right" else ~right))
 
 
 def once(observed: Observed, key: Hashable, make: Callable[[], T]) -> T:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from audit.measures import MEASURES, Context, Measure, Observed
-from audit.measures._focus import Meeting, Region, Relevance, center, entropy, overlap, scaled, shares, spread
+from audit.measures._focus import Meeting, Regions, Relevance, center, entropy, overlap, scaled, shares, spread
 from audit.measures._variants import NO_REGIONS, Row, Values, once, variants
 from audit.result import Skipped
 
@@ -180,10 +180,20 @@ def _by_region(observed: Observed, target: str, *, rule: Callable[[Meeting], Val
     maps, masks = observed.maps.get(target), observed.regions.get(region)
     if maps is None or masks is None:
         return np.full(len(observed.labels), np.nan)
-    grid = (masks.shape[1], masks.shape[2])
-    relevance = once(observed, (Relevance, target, grid), lambda: Relevance.of(maps, grid))
-    place = once(observed, (Region, region), lambda: Region.of(masks))
-    meeting = once(observed, (Meeting, target, region), lambda: Meeting(relevance, place))
+    # All regions on the same grid at once: numpy takes longer to be called than to work out a few numbers.
+    grid = masks.shape[1:]
+    alike = once(observed, grid, lambda: [n for n, other in observed.regions.items() if other.shape[1:] == grid])
+    values: Values = once(observed, (rule, target, grid), lambda: _in_regions(observed, target, alike, rule))
+    return np.asarray(values[alike.index(region)])
+
+
+def _in_regions(observed: Observed, target: str, names: list[str], rule: Callable[[Meeting], Values]) -> Values:
+    """What a rule says of each of several regions on one grid, [R, B]."""
+    masks = [observed.regions[name] for name in names]
+    grid = (masks[0].shape[1], masks[0].shape[2])
+    relevance = once(observed, (Relevance, target, grid), lambda: Relevance.of(observed.maps[target], grid))
+    places = once(observed, (Regions, grid), lambda: Regions.of(masks))
+    meeting = once(observed, (Meeting, target, grid), lambda: Meeting(relevance, places))
     return meeting.where_both(rule(meeting))
 
 
