@@ -204,11 +204,11 @@ class Graph:
 
     def _scaled(self, tensor: str) -> str:
         """Behind multiplications with a single number, which belong to the function before them."""
-        following = self.consumers[tensor]
-        if len(following) == 1 and following[0].op_type in {"Mul", "Div"} and tensor not in self.outputs:
+        while len(following := self.consumers[tensor]) == 1 and tensor not in self.outputs:
             other = [name for name in following[0].input if name != tensor]
-            if other and self.scalar(other[0]) is not None:
-                return self._scaled(following[0].output[0])
+            if following[0].op_type not in {"Mul", "Div"} or not other or self.scalar(other[0]) is None:
+                break
+            tensor = following[0].output[0]
         return tensor
 
     def _scales_another(self, node: NodeProto) -> bool:
@@ -233,9 +233,10 @@ class Graph:
 
     def _settle(self, tensor: str) -> str:
         """Behind the normalization and additions that follow a convolution, as long as nothing else uses its value."""
-        following = self.consumers[tensor]
-        if len(following) == 1 and following[0].op_type in SETTLING and tensor not in self.outputs:
-            return self._settle(following[0].output[0])
+        while len(following := self.consumers[tensor]) == 1 and tensor not in self.outputs:
+            if following[0].op_type not in SETTLING:
+                break
+            tensor = following[0].output[0]
         return tensor
 
     def _is_half(self, node: NodeProto, settled: str) -> bool:

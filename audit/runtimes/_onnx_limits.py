@@ -16,7 +16,7 @@ MOST = 2**28  # numbers of one value for one picture: 1 GB in float32
 _SMALL = 1024  # numbers of a constant that may say how large something is
 
 
-def check_values(model: ModelProto, picture: str, shape: Sequence[int], path: Path) -> None:
+def check_values(model: ModelProto, picture: str, shape: Sequence[int | None], path: Path) -> None:
     """Raises ModelError where a value would have more numbers than a network needs for one picture.
 
     Sizes come from onnx's shape inference, on a copy without weights; what it can't tell is let through.
@@ -24,7 +24,7 @@ def check_values(model: ModelProto, picture: str, shape: Sequence[int], path: Pa
     Args:
         model: as it will run.
         picture: name of the input.
-        shape: of it, [B, …].
+        shape: of it, [B, …], None where it is not known yet.
         path: the file, for the message.
     """
     from onnx import ModelProto, shape_inference
@@ -36,7 +36,7 @@ def check_values(model: ModelProto, picture: str, shape: Sequence[int], path: Pa
     assert isinstance(inferred, ModelProto)  # noqa: S101 for the type checker
     for value in (*inferred.graph.value_info, *inferred.graph.output):
         sizes = [d.dim_value for d in value.type.tensor_type.shape.dim]
-        if math.prod(max(size, 1) for size in sizes) > MOST * shape[0]:
+        if math.prod(max(size, 1) for size in sizes) > MOST * (shape[0] or 1):
             raise ModelError(
                 f"a value inside the model, {value.name!r}, is far too large for one picture",
                 value=" x ".join(str(size) for size in sizes),
@@ -44,7 +44,7 @@ def check_values(model: ModelProto, picture: str, shape: Sequence[int], path: Pa
             )
 
 
-def _bones(model: ModelProto, picture: str, shape: Sequence[int]) -> ModelProto:
+def _bones(model: ModelProto, picture: str, shape: Sequence[int | None]) -> ModelProto:
     """The model without the numbers of its weights, with an input of this shape."""
     from onnx import ModelProto
 
@@ -64,5 +64,5 @@ def _bones(model: ModelProto, picture: str, shape: Sequence[int]) -> ModelProto:
         if value.name == picture:
             del value.type.tensor_type.shape.dim[:]
             for size in shape:
-                value.type.tensor_type.shape.dim.add(dim_value=size)
+                value.type.tensor_type.shape.dim.add(dim_value=size)  # None: a free one
     return bones

@@ -11,6 +11,10 @@ from audit.errors import ModelError, UnsafeModel
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
+# Operators of com.microsoft that hold, or name a file with, code compiled for some device.
+COMPILED = frozenset({"EPContext", "Snpe"})
+DEEPEST = 100  # functions within functions
+MOST_NODES = 1_000_000  # with all functions written out
 KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
 
@@ -34,6 +38,7 @@ def read_safely(path: Path) -> ModelProto:
     for tensor in _tensors(model):
         _check_external(tensor, path)
     _check_domains(model, path)
+    _check_functions(model, path)
     return model
 
 
@@ -51,7 +56,14 @@ def _check_external(tensor: TensorProto, path: Path) -> None:
     for location in locations:
         parts = {*PurePosixPath(location).parts, *PureWindowsPath(location).parts}
         absolute = PurePosixPath(location).is_absolute() or PureWindowsPath(location).anchor
-        if "\0" in location or absolute or ".." in parts or not (folder / location).resolve().is_relative_to(folder):
+        memory = "_ORT_MEM_ADDR_" in location  # onnxruntime's own word for an address in memory
+        if (
+            memory
+            or "\0" in location
+            or absolute
+            or ".." in parts
+            or not (folder / location).resolve().is_relative_to(folder)
+        ):
             raise UnsafeModel(
                 f"the tensor {tensor.name!r} is stored in a file outside the model's folder",
                 value=location,
@@ -73,6 +85,33 @@ def _check_domains(model: ModelProto, path: Path) -> None:
                 where=path,
                 hint="Export the model with standard operators",
             )
+        if node.domain == "com.microsoft" and node.op_type in COMPILED:
+            raise UnsafeModel(
+                f"the operator {node.op_type!r} runs code compiled for one kind of device",
+                where=path,
+                hint="Export the model with standard operators",
+            )
+
+
+def _check_functions(model: ModelProto, path: Path) -> None:
+    """The file's own functions end, and do not multiply beyond measure when they are written out."""
+    known = {(function.domain, function.name): function for function in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(nodes: list[NodeProto], inside: tuple[tuple[str, str], ...]) -> int:
+        total = 0
+        for node in nested_nodes(nodes):
+            called = (node.domain, node.op_type)
+            if called in inside or len(inside) > DEEPEST:
+                raise UnsafeModel("a function of the file calls itself", value=node.op_type, where=path)
+            if called in known and called not in sizes:
+                sizes[called] = size(list(known[called].node), (*inside, called))
+            total += sizes.get(called, 1)
+        return total
+
+    total = size(list(model.graph.node), ())
+    if total > MOST_NODES:
+        raise UnsafeModel("the functions of the file make far too many operators", value=f"{total:,}", where=path)
 
 
 def _texts(message: Any) -> Iterator[str | bytes]:

@@ -161,11 +161,12 @@ def _meets_nonlinear(program: Program, place: int) -> bool:
 
 def _settle(program: Program, place: int) -> int:
     """Behind what follows a convolution, as long as nothing else uses its value."""
-    value = program.nodes[place].outputsAt(0)
-    users = program.users(value)
-    if len(users) == 1 and operator(program.nodes[users[0]]) in SETTLING and not program.leaves(value):
-        return _settle(program, users[0])
-    return place
+    while True:
+        value = program.nodes[place].outputsAt(0)
+        users = program.users(value)
+        if len(users) != 1 or operator(program.nodes[users[0]]) not in SETTLING or program.leaves(value):
+            return place
+        place = users[0]
 
 
 def _is_half(program: Program, node: Any, settled: int) -> bool:
@@ -237,13 +238,15 @@ def _unshifted(program: Program, value: Any) -> Any:
 
 def _settle_scale(program: Program, place: int) -> int:
     """Behind a product or quotient with a single number, which belongs to the function before it."""
-    users = program.users(program.nodes[place].outputsAt(0))
-    if len(users) == 1 and operator(program.nodes[users[0]]) in {"mul", "div"}:
+    while True:
+        users = program.users(program.nodes[place].outputsAt(0))
+        if len(users) != 1 or operator(program.nodes[users[0]]) not in {"mul", "div"}:
+            return place
         other = list(program.nodes[users[0]].inputs())[1]
         constant = program.attribute(other)
-        if constant is not None and (not _is_tensor(other) or constant.numel() == 1):
-            return _settle_scale(program, users[0])
-    return place
+        if constant is None or (_is_tensor(other) and constant.numel() != 1):
+            return place
+        place = users[0]
 
 
 def _is_tensor(value: Any) -> bool:

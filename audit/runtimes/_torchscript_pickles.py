@@ -12,7 +12,7 @@ import pickle
 import pickletools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from audit.errors import ModelError, UnsafeModel
 
@@ -25,6 +25,7 @@ _SIZES = {
 }
 _BYTES = {name: size for size, names in _SIZES.items() for name in names.split()}
 _MOST_REPEATED = 2**24  # numbers of a tensor that repeats the few it has
+_DEEPEST = 500  # objects within objects; torch goes down into them until its stack is full
 _MARKED = "FORMAT_WITH_STRING_TABLE"
 BROKEN = "the TorchScript file is broken"
 
@@ -51,7 +52,7 @@ def check_tensors(content: bytes, sizes: Mapping[str, int], path: Path) -> None:
     """
     try:
         reader = _Reader(content)
-        reader.load()
+        _check_depth(reader.load(), path)
         for storage, offset, shape, strides in reader.tensors:
             _check_tensor(storage, offset, shape, strides, sizes, path)
     except ModelError:
@@ -113,14 +114,30 @@ def _check_tensor(
         raise UnsafeModel("a weight reaches out of the numbers that it is made of", value=list(shape), where=path)
 
 
+def _check_depth(value: Any, path: Path) -> None:
+    left, seen = [(value, 0)], set()
+    while left:
+        one, depth = left.pop()
+        if depth > _DEEPEST:
+            raise UnsafeModel("the file's objects are nested too deeply", where=path)
+        inner = one.held if isinstance(one, _Thing) else one.values() if isinstance(one, dict) else one
+        if isinstance(one, _Thing | dict | list | tuple) and id(one) not in seen:
+            seen.add(id(one))
+            left += [(part, depth + 1) for part in inner]
+
+
 class _Thing:
     """Stands for an object of the file's own classes, or for a function of torch's that is of no interest."""
 
-    def __init__(self, *_: Any, **__: Any) -> None:
-        pass
+    held: tuple[Any, ...] = ()
 
-    def __setstate__(self, _: Any) -> None:
-        pass
+    def __new__(cls, *held: Any, **_: Any) -> Self:
+        made = super().__new__(cls)
+        made.held = held
+        return made
+
+    def __setstate__(self, state: Any) -> None:
+        self.held = (*self.held, state)
 
 
 class _Tensor:

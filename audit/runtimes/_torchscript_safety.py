@@ -18,6 +18,7 @@ from typing import Any
 from audit.errors import ModelError, UnsafeModel
 from audit.runtimes._torch_archive import check_archive, checkpoint
 from audit.runtimes._torch_program import walk
+from audit.runtimes._torchscript_nesting import check_nesting
 from audit.runtimes._torchscript_pickles import check_places, check_tensors, class_names, first_shapes
 
 NAMESPACES = frozenset(
@@ -76,6 +77,7 @@ def check_file(path: Path) -> Contents:
     if not code:
         raise checkpoint(path, kind=KIND, export=EXPORT)
     _check_source(source, path)
+    check_nesting(source, path)
     for name, content in pickles.items():
         _check_classes("\n".join(class_names(content, path)), path)
         if name != _EXAMPLES:  # kept without their bytes, and never loaded

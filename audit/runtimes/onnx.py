@@ -273,6 +273,8 @@ class OnnxRuntime:
 
     def open(self, path: Path, *, device: str, threads: int | None) -> Model:
         file = read_safely(path)
+        picture = picture_input(file, path)
+        check_values(file, picture.name, picture.shape, path)
         return OnnxModel(path, file, Sessions(path, device=device, threads=threads))
 
 
