@@ -177,7 +177,7 @@ def _check_pickle(content: bytes, name: str, path: Path) -> None:
     import torch
 
     try:
-        torch.load(io.BytesIO(content), weights_only=True)
+        torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises several kinds
         raise UnsafeModel(
             "the file holds a pickle of more than tensors; opening it could run any code",

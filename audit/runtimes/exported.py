@@ -7,6 +7,7 @@ from typing import Any
 
 from audit.errors import AuditError, ModelError
 from audit.runtimes import RUNTIMES, Model
+from audit.runtimes._exported_devices import on_cpu
 from audit.runtimes._exported_graph import ExportedGraph
 from audit.runtimes._exported_safety import EXPORT, check_file, weights_only
 from audit.runtimes._torch_model import TorchModel, check_memory, device_of, silence
@@ -52,7 +53,8 @@ class ExportedRuntime:
 def _graph(path: Path, device: str) -> ExportedGraph:
     import torch
 
-    program = _placed(torch.export.load(str(path)), device)
+    source = on_cpu(path) if device == "cpu" else path
+    program = _placed(torch.export.load(source), device)
     module = program.module(check_guards=False)
     image, keyword = _image(program, module, path)
     for weight in module.parameters():

@@ -18,7 +18,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from audit.errors import ExitStatus, ModelError, UnsafeModel  # noqa: E402 torch is an extra
-from audit.runtimes import open_model  # noqa: E402 as above
+from audit.runtimes import Request, open_model  # noqa: E402 as above
 from audit.runtimes._exported_safety import check_file  # noqa: E402 as above
 from tests.support import torch_networks as networks  # noqa: E402 as above
 
@@ -227,3 +227,32 @@ def test_a_zip_bomb_is_refused(honest: Path, tmp_path: Path) -> None:
 
     with pytest.raises(UnsafeModel, match="unpacks to far more"):
         check_file(path)
+
+
+def _on_another_device(members: Members) -> None:
+    """The archive as it is written on a machine with CUDA: the device stands in every description of a tensor, in
+    operators that make one, and in the pickled example."""
+    for name in [name for name in members if name.endswith(".json")]:
+        members[name] = members[name].replace(b'"type": "cpu", "index": null', b'"type": "cuda", "index": 0')
+        assert b'"cpu"' not in members[name]
+    name = member(members, "sample_inputs/model.pt")
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(members[name])) as source, zipfile.ZipFile(target, "w") as archive:
+        for inner in source.namelist():
+            archive.writestr(inner, source.read(inner).replace(b"\x03\0\0\0cpu", b"\x06\0\0\0cuda:0"))
+    members[name] = target.getvalue()
+
+
+def test_a_file_from_another_device_runs_here(honest: Path, tmp_path: Path) -> None:
+    moved = rewritten(honest, tmp_path / "cuda.pt2", _on_another_device)
+    with pytest.raises((RuntimeError, AssertionError)):
+        torch.export.load(str(moved))
+    images = networks.noise(3).numpy()
+    outputs = []
+    for path in (honest, moved):
+        model = open_model(path, device="cpu")
+        model.describe((1, 3, 24, 24))
+        model.prepare(Request(output="output"))
+        outputs.append(model.run(images).outputs)
+
+    assert outputs[0].tolist() == outputs[1].tolist()
