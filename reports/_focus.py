@@ -11,12 +11,13 @@ from reports import _figures as figures
 from reports import _numbers as numbers
 from reports._document import Block, Picture, Section, Text
 from reports._grouped import difference_table, group_tables
-from reports._inside import FOCUS_CAVEAT, OF_THE_LABEL
+from reports._inside import OF_THE_LABEL
 from reports._mapped import mapped
 from reports._rates import dot, most_different
 from reports._reading import FOCUS, Reading
+from reports._regions import explained, overview
 from reports._trust import head
-from reports._wording import attribute_title, group_label, joined, shown
+from reports._wording import attribute_title, group_label, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 MOST_DRAWN = 4
 MOST_GROUPS = 12
 MOST_LINES = 48
+FURTHER = (
+    "All of this is about the map of the class that was answered. Below, groups are compared; lift stands where they "
+    "differ most. Maps of the true class, right and wrong answers by group and further measures are in "
+    "tables/focus.csv."
+)
 WIDE = 6  # regions side by side: their names are short
 
 
@@ -56,16 +62,14 @@ def _intro(reading: Reading, mass: Sequence[Measurement]) -> Iterator[Block]:
     methods = list(dict.fromkeys(m.parameters.get("cam", "") for m in mass)) or list(
         dict.fromkeys(m.cam for m in reading.result.mean_maps)
     )
-    yield Text(
-        f"A class activation map (method {joined([shown(m) for m in methods])}) shows how much each place of the "
-        "picture speaks for the answer that was given. Relevance mass is the share of the map inside a region; lift "
-        "divides it by the share of the picture that the region covers, so that 1 means no preference. "
-        f"{FOCUS_CAVEAT} Lift is shown where groups differ most; the rest of it, maps of the true class and of right "
-        "and wrong answers alone, and the other focus measures are in tables/focus.csv."
-    )
+    yield from explained(reading, methods)
     yield head(reading)
     for sentence in mapped(reading):
         yield Text(sentence)
+    whole = overview(reading, mass)
+    if whole is not None:
+        yield whole
+    yield Text(FURTHER, role="small")
     if reading.result.probe.get("aligned") == "landmarks":
         yield Text(
             "In the mean maps below, faces are laid over each other by their landmarks: shifted, turned and zoomed."

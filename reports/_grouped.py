@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from audit.result import Attributes, Disparity, Estimate, GroupEstimate, Measurement
 from reports import _numbers as numbers
@@ -97,7 +97,7 @@ def difference_table(
     left = [attributes for _, gap in found if not gap.descriptive for attributes in gap.left_out]
     left = [attributes for place, attributes in enumerate(left) if attributes not in left[:place]]
     descriptive = DESCRIPTIVE if any(gap.descriptive for _, gap in found) else ""
-    directed = all(m.better in ("lower", "higher") for m in measurements)
+    ends = _ends({m.better for m in measurements})
     return Table(
         caption=caption,
         columns=(
@@ -105,8 +105,7 @@ def difference_table(
             Column("Between the groups of"),
             Column("Difference", number=True),
             Column("Ratio", number=True),
-            Column("Worst group" if directed else "Worst or largest"),
-            Column("Best group" if directed else "Best or smallest"),
+            *map(Column, ends),
             *([Column("p", number=True)] if tested else []),
         ),
         rows=tuple(rows[place] for place in sorted(kept)),
@@ -114,6 +113,13 @@ def difference_table(
         note=" ".join(filter(None, (left_out_note(left, reading), descriptive))),
         folded=folded(caption, what, "tables/disparities.csv", [rows[place] for place in hidden]),
     )
+
+
+def _ends(better: Collection[str]) -> tuple[str, str]:
+    """What the two groups of a difference are called: of what is neither good nor bad, the largest and smallest."""
+    if set(better) == {"none"}:
+        return "Largest", "Smallest"
+    return ("Worst or largest", "Best or smallest") if "none" in better else ("Worst group", "Best group")
 
 
 def _kept(found: Sequence[tuple[Measurement, Disparity]], always: Sequence[str]) -> set[int]:

@@ -19,6 +19,8 @@ CAVEAT = (
     "Fewer right answers without it and a map that lies on it are together the mark of a shortcut, and no proof: "
     "pictures with and without it can differ in other things, too."
 )
+NOT_MORE = "but not clearly more of the map lies on it than its size would give it, so the map does not say why"
+TOO_FEW = "the pictures that would say whether the map lies on it are too few"
 _YES, _NO = frozenset({"yes", "true", "with", "1"}), frozenset({"no", "false", "without", "none", "0"})
 
 
@@ -66,21 +68,26 @@ class Drop:
     def seen(self) -> Seen | None:
         """Where the thing is in the pictures that are answered rightly more often, their map; where it is in the
         others, the map of those answered wrongly."""
+        more = [seen for seen in self._maps if seen.lift.low is not None and seen.lift.low > 1]
+        return max(more, key=lambda seen: seen.lift.low or 0.0, default=None)
+
+    @property
+    def looked(self) -> bool:
+        """Whether the maps are enough to say anything."""
+        return bool(self._maps)
+
+    @functools.cached_property
+    def _maps(self) -> tuple[Seen, ...]:
+        """What there is of either with enough people."""
         found: list[Seen] = []
         for attributes, decisions in ((self.gap.best, "all"), (self.gap.worst, "wrong")):
-            pair = [
-                group(m, attributes)
+            mass, lift = (
+                group(m, attributes) if (m := self.context.on_it(name, decisions)) is not None else None
                 for name in ("context_mass", "context_lift")
-                if (m := self.context.on_it(name, decisions)) is not None
-            ]
-            mass, lift = pair if len(pair) == 2 else (None, None)
-            if mass is not None and lift is not None and _more_than_its_size(lift):
+            )
+            if mass is not None and lift is not None and lift.value is not None and not lift.indicative:
                 found.append(Seen(mass, lift, decisions == "wrong"))
-        return max(found, key=lambda seen: seen.lift.low or 0.0, default=None)
-
-
-def _more_than_its_size(lift: GroupEstimate) -> bool:
-    return not lift.indicative and lift.low is not None and lift.low > 1
+        return tuple(found)
 
 
 def contexts(reading: Reading) -> tuple[Context, ...]:
@@ -133,7 +140,7 @@ def _sentence(drop: Drop) -> str:
         f"instead of {numbers.percent(less + (drop.gap.value or 0.0))}"
     )
     if drop.seen is None:
-        return f"{start}, but the map does not show that the model looks at it: other reasons are more likely."
+        return f"{start}; {NOT_MORE if drop.looked else TOO_FEW}."
     mass, lift = numbers.percent(drop.seen.mass.value or 0.0), numbers.ratio(drop.seen.lift.value)
     where = f"in {'their misjudged ' * drop.seen.wrong}pictures {_thing(context.name, drop.seen.mass.attributes)}"
     return (
@@ -175,9 +182,9 @@ def _table(reading: Reading, context: Context) -> Table:
     maps = [
         (title, context.on_it(measure, decisions))
         for title, measure, decisions in (
-            ("Map on it", "context_mass", "all"),
-            ("Times its size", "context_lift", "all"),
-            ("Map on it, wrong answers", "context_mass", "wrong"),
+            ("Share of the map on it", "context_mass", "all"),
+            ("Lift (times its size)", "context_lift", "all"),
+            ("Share of the map, wrong answers", "context_mass", "wrong"),
         )
     ]
     rows = [

@@ -35,6 +35,7 @@ def test_sections_stand_in_the_promised_order() -> None:
             "comparable",
             "activations",
             "focus",
+            "trust",
             "quality",
             "policy",
         ),
