@@ -356,6 +356,17 @@ def test_no_share_is_rounded_to_nothing_or_everything(share: float, text: str) -
     assert _terminal.percent(share) == text
 
 
+def test_the_second_stage_is_shown_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with _terminal.Progress("opening …", shown=True) as progress:
+        progress.trust(544, 544)
+
+    assert "can the map be trusted? 544/544 passes" in capsys.readouterr().err
+
+
 def test_the_progress_line_says_speed_and_time_left() -> None:
     line = _terminal.progress_line(600, 1500, 500, 2.0)
 

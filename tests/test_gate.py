@@ -14,6 +14,7 @@ from scipy.stats import t
 from audit.errors import ExitStatus, PolicyError
 from audit.gate import Policy, Rule, Verdict, exit_status, judge, read_policy
 from audit.result import AuditResult, GroupEstimate, Skipped
+from tests.support import results
 from tests.support.audits import GROUPS, estimate, gap, group, measured, result
 
 
@@ -422,3 +423,23 @@ def test_every_kind_of_gap_can_be_asked_for(tmp_path: Path, kind: str) -> None:
     rule = read_policy(write(tmp_path, HEAD + f"max = 1\nkind = '{kind}'\nattribute = 'skin'\n")).rules[0]
 
     assert (rule.kind, rule.max) == (kind, 1)
+
+
+FOCUS: dict[str, Any] = {"measure": "relevance_mass", "title": "Relevance mass", "family": "focus", "unit": "share"}
+
+
+@pytest.mark.parametrize("bound", [0.05, 0.5], ids=["would fail", "would pass"])
+def test_a_figure_read_off_a_map_that_is_not_supported_neither_passes_nor_fails(bound: float) -> None:
+    rule = dataclasses.replace(GAP, measure="relevance_mass", max=bound)
+    focus = measured(**FOCUS, disparities=(gap(0.08, 0.1, 0.13),))
+    supported, unsupported = (one(rule, result(focus, trust=results.trust(same))) for same in (0.02, 0.9))
+
+    assert supported.status == ("fail" if bound < 0.1 else "pass")
+    assert unsupported.status == "inconclusive"
+    assert "the map that it is read off is not supported (it stays much the same" in unsupported.explanation
+
+
+def test_a_map_that_is_not_supported_has_no_say_in_other_figures() -> None:
+    found = result(measured(disparities=(gap(0.08, 0.1, 0.13),)), trust=results.trust(0.9))
+
+    assert one(GAP, found).status == "fail"

@@ -1,0 +1,335 @@
+"""The second stage from end to end: planted maps and networks, its budget, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import audit
+from audit.cams import CAMS, CamInput, CamMethod
+from audit.errors import Interrupted, ModelError, SettingsError
+from audit.records import read_run
+from audit.result import AuditResult, Estimate, Trust
+from audit.runtimes import onnx as onnx_runtime
+from tests.support import onnx_networks as networks
+from tests.support.data import shared_data
+from tests.support.planted import drawn_probe
+from tests.support.trusted import look, skipped, trusted
+
+DEMO = Path(audit.demo.__file__).parent if hasattr(audit, "demo") else Path(audit.__file__).parent / "demo"
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 people, one picture each, with a badge that always goes with the gender."""
+    return drawn_probe(tmp_path_factory.mktemp("trust") / "faces", subjects=48, pictures=1, seed=3, badge=1.0)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's trained network."""
+    folder = tmp_path_factory.mktemp("demo")
+    for name in ("model.onnx", "model.onnx.toml", "model.pt", "model.pt.toml"):
+        shutil.copy(DEMO / name, folder / name)
+    return folder / "model.onnx"
+
+
+@pytest.fixture
+def center_prior() -> Iterator[str]:
+    """A map that is brightest in the middle, whatever the network has learned."""
+
+    def compute(given: CamInput) -> np.ndarray:
+        count, _, height, width = given.activation.shape
+        y, x = np.meshgrid(np.arange(height) - height / 2 + 0.4, np.arange(width) - width / 2 + 0.3, indexing="ij")
+        return np.broadcast_to(np.exp(-(x**2 + y**2) / height), (count, height, width)).astype(np.float32)
+
+    yield from _registered("center", frozenset(), compute)
+
+
+@pytest.fixture
+def costly() -> Iterator[str]:
+    """A map that takes a pass of the whole network a channel, as Score-CAM does."""
+
+    def compute(given: CamInput) -> np.ndarray:
+        assert given.forward is not None
+        assert given.images is not None
+        made = np.zeros((len(given.targets), *given.activation.shape[2:]), np.float32)
+        for channel in range(20):
+            score = given.forward(given.images)[np.arange(len(made)), given.targets]
+            made += score[:, None, None].astype(np.float32) * given.activation[:, channel % given.activation.shape[1]]
+        return made
+
+    yield from _registered("costly", frozenset({"forward"}), compute)
+
+
+def _registered(name: str, needs: frozenset[str], compute: Any) -> Iterator[str]:
+    assert name not in CAMS
+    CAMS.add(name, CamMethod(name=name, title=name, formula="", source="", needs=needs, compute=compute))
+    yield name
+    del CAMS._found[name]
+
+
+@pytest.fixture(scope="module")
+def whole(demo: Path, probe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a whole audit."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    audit.run_audit(demo, probe=probe, out=folder, groups=["gender"])
+    return folder
+
+
+def states(found: Trust) -> dict[str, str]:
+    return {check.name: check.state for check in found.checks}
+
+
+def reads_one_patch(path: Path, *, sure: float = 40.0) -> Path:
+    """Red or blue in the corner where the badge is, and nothing else of the picture."""
+    net = networks.Net()
+    mask = np.zeros((1, 1, 64, 64), np.float32)
+    mask[..., 4:18, 4:18] = 1
+    x = net.add("Mul", "image", net.weight(mask, "mask"), name="/mask/Mul")
+    colors = np.array([[1, -0.5, -0.5], [-0.5, -0.5, 1]], np.float32).reshape(2, 3, 1, 1)
+    x = net.add("Conv", x, net.weight(colors), kernel_shape=[1, 1], name="/colors/Conv")
+    x = net.add("Relu", x, name="/relu/Relu")
+    x = net.add("AveragePool", x, kernel_shape=[8, 8], strides=[8, 8], name="/small/AveragePool")
+    x = net.add("Flatten", net.add("GlobalAveragePool", x, name="/pool/GlobalAveragePool"), name="/Flatten")
+    head = net.weight(np.array([[sure, -sure], [-sure, sure]], np.float32) * 3)
+    x = net.add("Gemm", x, head, net.weight(np.zeros(2, np.float32)), transB=1, name="/fc/Gemm", out="logits")
+    return networks.save(net.model(("batch", 3, 64, 64), {x: ("batch", 2)}), path)
+
+
+def test_the_map_of_a_trained_network_is_supported(demo: Path, probe: Path) -> None:
+    found = trusted(demo, probe)
+
+    assert (found.state, found.images, found.subjects) == ("supported", 32, 32)
+    assert states(found)["randomization"] == "supported"
+    assert found.levels[0].layers == 1
+    assert found.levels[-1].layers == found.levels[-1].of
+
+
+def test_the_map_of_a_network_that_reads_one_patch_is_supported(probe: Path, tmp_path: Path) -> None:
+    found = trusted(reads_one_patch(tmp_path / "patch.onnx"), probe)
+
+    assert states(found) == {"randomization": "supported", "deletion": "supported", "insertion": "supported"}
+    assert found.curves is not None
+    assert found.curves.deletion[1] < found.curves.random[1] - 0.2
+
+
+def test_a_map_that_does_not_depend_on_the_weights_is_not_supported(demo: Path, probe: Path, center_prior: str) -> None:
+    found = trusted(demo, probe, cam=center_prior)
+
+    assert found.state == "not supported"
+    assert [level.correlation.value for level in found.levels] == pytest.approx([1.0, 1.0, 1.0])
+    assert "stays much the same" in found.because
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_map_of_a_network_that_has_learned_nothing_is_not_supported(seed: int, probe: Path, tmp_path: Path) -> None:
+    path = networks.save(networks.small_cnn(size=32, classes=2, seed=seed), tmp_path / "random.onnx")
+
+    assert trusted(path, probe).state != "supported"
+
+
+@pytest.mark.slow
+def test_networks_that_have_learned_nothing_are_seldom_supported(probe: Path, tmp_path: Path) -> None:
+    found = [
+        trusted(networks.save(networks.small_cnn(size=32, classes=2, seed=s), tmp_path / f"{s}.onnx"), probe).state
+        for s in range(40)
+    ]
+
+    assert found.count("supported") <= 2
+
+
+@pytest.mark.parametrize("pictures", [1, 3])
+def test_the_budget_holds_whatever_the_size_of_the_probe_set(
+    pictures: int, demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every picture that any session computes is counted, those of noise included."""
+    faces = drawn_probe(tmp_path / "faces", subjects=48, pictures=pictures, seed=1)
+    compute = onnx_runtime.run_session
+    counted = [0]
+
+    def counting(session: Any, names: Any, feed: dict[str, Any], **more: Any) -> Any:
+        counted[0] += len(next(iter(feed.values())))
+        return compute(session, names, feed, **more)
+
+    monkeypatch.setattr(onnx_runtime, "run_session", counting)
+    look(demo, faces, images=0)
+    without, counted[0] = counted[0], 0
+    _, passes = look(demo, faces)
+
+    assert without >= 48 * pictures
+    assert 17 * 32 == passes <= counted[0] - without <= 600
+
+
+def test_nothing_else_of_the_audit_changes(demo: Path, probe: Path, whole: Path) -> None:
+    off, on = audit.run_audit(demo, probe=probe, trust=0, groups=["gender"]), read_run(whole)
+
+    assert off.trust is None
+    assert off.run["trust"] is None
+    assert "trust" not in [s.measure for s in (*off.skipped, *on.skipped)]
+    assert AuditResult.from_json(off.to_json()).measurements == on.measurements
+    pd.testing.assert_frame_equal(on.items, off.items, check_dtype=False)
+
+
+def test_its_time_and_passes_stand_apart_and_the_record_gives_it_back(demo: Path, probe: Path, whole: Path) -> None:
+    record = json.loads((whole / "audit.json").read_bytes())
+
+    assert record["run"]["trust"]["passes"] == 32 * 17
+    assert record["run"]["trust"]["seconds"] > 0
+    assert AuditResult.from_json(record).trust == trusted(demo, probe, groups=("gender",))
+    del record["trust"]  # of a version that did not look into it
+    assert AuditResult.from_json(record).trust is None
+
+
+def test_the_seed_decides_and_nothing_else(demo: Path, probe: Path) -> None:
+    first, again, other = (trusted(demo, probe, seed=seed, images=10) for seed in (1, 1, 2))
+
+    assert first.images == 10
+    assert first == again
+    assert first != other
+
+
+def test_a_run_gone_on_with_finds_the_same(demo: Path, probe: Path, whole: Path, tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        if done > total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        audit.run_audit(demo, probe=probe, out=tmp_path, progress=stop, batch_size=8, groups=["gender"])
+    resumed = audit.run_audit(demo, probe=probe, out=tmp_path, resume=True, groups=["gender"])
+
+    assert resumed.trust is not None
+    assert resumed.trust == read_run(whole).trust
+
+
+def test_a_run_stopped_in_the_second_stage_can_be_gone_on_with(
+    demo: Path, probe: Path, whole: Path, tmp_path: Path
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        audit.run_audit(demo, probe=probe, out=tmp_path, trust_progress=stop, groups=["gender"])
+    resumed = audit.run_audit(
+        demo, probe=probe, out=tmp_path, resume=True, groups=["gender"], trust_progress=lambda *now: seen.append(now)
+    )
+
+    assert resumed.trust == read_run(whole).trust
+    assert {total for _, total in seen} == {544}
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (544, 544)
+
+
+@pytest.mark.parametrize("wrong", [-1, 33, "many", 2.5])
+def test_a_number_that_the_budget_does_not_reach_for_is_refused(wrong: object) -> None:
+    with pytest.raises(SettingsError, match="a whole number from 0 to 32"):
+        audit.run_audit("model.onnx", probe="faces", trust=wrong)
+
+
+def test_too_few_people_are_skipped_with_the_reason(demo: Path, tmp_path: Path) -> None:
+    faces = drawn_probe(tmp_path / "faces", subjects=6, pictures=3, seed=1)
+
+    assert "only 6 people" in skipped(demo, faces)
+
+
+def test_a_map_of_few_cells_is_skipped_with_the_reason(probe: Path, tmp_path: Path) -> None:
+    net = networks.Net()
+    x = net.add("Relu", net.conv("image", (3, 8), 3, stride=2))
+    x = net.add("AveragePool", x, kernel_shape=[16, 16], strides=[16, 16])
+    x = net.add("Relu", net.conv(x, (8, 8), 1), name="/last/Relu")
+    x = net.add("Flatten", net.add("GlobalAveragePool", x, name="/pool/GlobalAveragePool"), name="/Flatten")
+    x = net.linear(x, (8, 2), name="/fc/Gemm", out="logits")
+    path = networks.save(net.model(("batch", 3, 64, 64), {x: ("batch", 2)}), tmp_path / "few.onnx")
+
+    assert "only 4 cells" in skipped(path, probe)
+
+
+def test_a_method_whose_maps_take_too_many_passes_is_skipped_with_the_reason(
+    demo: Path, probe: Path, costly: str
+) -> None:
+    assert "take another --cam" in skipped(demo, probe, cam=costly)
+    assert look(demo, probe, cam=costly)[1] <= 600
+
+
+def test_weights_that_can_not_be_changed_leave_the_other_check(
+    demo: Path, probe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ModelError("the weights are packed")
+
+    monkeypatch.setattr(onnx_runtime.OnnxModel, "randomized", refuse)
+    found = trusted(demo, probe)
+    check = found.check("randomization")
+
+    assert check is not None
+    assert (check.estimate, check.reason) == (None, "the weights are packed")
+    assert found.state == "inconclusive"
+    assert states(found)["deletion"] == "supported"
+
+
+def test_without_a_map_there_is_nothing_to_check(probe: Path, tmp_path: Path) -> None:
+    net = networks.Net()
+    x = net.linear(net.add("Flatten", "image", name="/Flatten"), (3 * 16 * 16, 2), out="logits")
+    path = networks.save(net.model(("batch", 3, 16, 16), {x: ("batch", 2)}), tmp_path / "flat.onnx")
+    result = audit.run_audit(path, probe=probe, accept_chance=True, groups=["gender"])
+
+    assert result.trust is None
+    assert result.run["trust"] is None
+
+
+@pytest.mark.torch
+def test_torchscript_finds_what_onnx_finds(demo: Path, probe: Path) -> None:
+    pytest.importorskip("torch")
+    ours, theirs = (trusted(path, probe, images=16) for path in (demo.with_suffix(".pt"), demo))
+
+    assert states(ours) == states(theirs)
+    assert gain(ours, "deletion") == pytest.approx(gain(theirs, "deletion"), abs=0.02)
+
+
+@pytest.mark.torch
+def test_maps_by_gradients_are_checked_with_the_gradients_of_other_weights(probe: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from tests.support import torch_zoo as zoo
+
+    path = zoo.write(zoo.build("vgg"), tmp_path, "traced")
+    (tmp_path / f"{path.name}.toml").write_text('[model]\nclasses = ["female", "male", "neither"]\n')
+    found = trusted(path, probe, cam="gradcam", images=8)
+
+    assert found.levels[-1].correlation.n == 8
+    assert abs(gain(found, "randomization")) < 0.95
+
+
+def gain(found: Trust, name: str) -> float:
+    check = found.check(name)
+    assert check is not None
+    assert isinstance(check.estimate, Estimate)
+    return float(check.estimate.value or 0.0)
+
+
+REAL = {  # file: a bound under the gain of deletion, one over the likeness with all weights drawn anew
+    "gender.onnx": (0.02, 0.4),
+    "gender.pt": (0.02, 0.4),
+    "gender_imdb_rgb.onnx": (-0.1, 0.6),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_maps_of_real_models(name: str) -> None:
+    """Wide bounds: other versions of torch and onnxruntime draw the same pictures and nearly the same maps."""
+    if name.endswith(".pt"):
+        pytest.importorskip("torch")
+    found = trusted(shared_data("models", name), shared_data("faces"), limit=100)
+    least, most = REAL[name]
+
+    assert gain(found, "deletion") > least
+    assert abs(gain(found, "randomization")) < most
+    assert found.state == ("supported" if name.startswith("gender.") else "inconclusive")
