@@ -7,7 +7,7 @@ TorchScript say of theirs, so that layers and heads are found in both by the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from audit.runtimes._torch_program import Resumed, Tapped, named_outputs
@@ -79,13 +79,13 @@ class ExportedGraph:
     Args:
         module: what `ExportedProgram.module()` gives.
         image: name of the one input.
-        keyword: whether it is given by name.
+        given: for a picture the arguments of a call, by position and by name.
     """
 
     chatty = False
 
-    def __init__(self, module: Any, image: Any, *, keyword: bool) -> None:
-        self.module, self.argument, self._keyword = module, str(image.target), keyword
+    def __init__(self, module: Any, image: Any, given: Callable[[Any], tuple[Sequence[Any], dict[str, Any]]]) -> None:
+        self.module, self.argument, self._given = module, str(image.target), given
         self.fx_image = image
         self.image = Value(Node("prim::Param"), "Tensor")
         self._values: dict[Any, Value] = {image: self.image}
@@ -98,7 +98,8 @@ class ExportedGraph:
         import torch
 
         with torch.no_grad():
-            return self.module(**{self.argument: images}) if self._keyword else self.module(images)
+            positional, named = self._given(images)
+            return self.module(*positional, **named)
 
     def tapped(
         self,

@@ -54,6 +54,7 @@ class ExportedTapped:
         graph = torch.fx.Graph()
         mirrored: dict[Any, Any] = {}
         returned = graph.graph_copy(program.module.graph, mirrored)
+        _erase_unfed(graph, mirrored[program.fx_image])
         self._returned = len(returned) if isinstance(returned, list | tuple) else 1
         self._place = {call: at for at, call in enumerate(graph.nodes)}
         self._last_writer = max((self._place[mirrored[n.call]] for n in program.nodes if in_place(n)), default=-1)
@@ -118,6 +119,7 @@ class ExportedResumed:
         graph = torch.fx.Graph()
         mirrored: dict[Any, Any] = {}
         graph.graph_copy(program.module.graph, mirrored)
+        _erase_unfed(graph, mirrored[program.fx_image])
         at = {call: number for number, call in enumerate(graph.nodes)}
         node = program.nodes[place]
         layer, wanted = mirrored[node.call], mirrored[program.call_of(logits)]
@@ -140,6 +142,13 @@ class ExportedResumed:
 
         with torch.no_grad():
             return self._module(images, value)
+
+
+def _erase_unfed(graph: Any, image: Any) -> None:
+    """Leave out inputs whose values are written into the graph, so that the picture is the only one."""
+    for node in list(graph.nodes):
+        if node.op == "placeholder" and node is not image and not node.users:
+            graph.erase_node(node)
 
 
 def _erase_unused(graph: Any) -> None:

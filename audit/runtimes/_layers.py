@@ -10,6 +10,7 @@ from typing import Protocol
 from audit.runtimes import Layer
 
 Seen = tuple[int, ...]
+INSIDE = "it stands inside a branch or a loop of the file, where values can't be reached"
 _SPARE = 3  # tokens beside those of the grid, at most: a class token, a distillation token, one more
 
 
@@ -29,8 +30,8 @@ class Found(Protocol):
 class UniqueNames:
     """Gives a name as it is the first time, and with a number behind it after that."""
 
-    def __init__(self) -> None:
-        self._given: set[str] = set()
+    def __init__(self, given: Iterable[str] = ()) -> None:
+        self._given = set(given)
 
     def __call__(self, plain: str) -> str:
         name, number = plain, 1

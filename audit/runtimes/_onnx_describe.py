@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from audit.runtimes import Description, Head, Layer, TensorSpec, last_map
 from audit.runtimes._agreement import HALF_TOLERANCE
 from audit.runtimes._cost import shares
-from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
+from audit.runtimes._layers import INSIDE, PLAIN, UniqueNames, grids_of, in_order, layout_of, odd, shape_of
 from audit.runtimes._onnx_cost import needed, work_of
 from audit.runtimes._onnx_gradients import NO_TORCH, Backward
-from audit.runtimes._onnx_graph import Graph, Place
+from audit.runtimes._onnx_graph import ACTIVATIONS, Graph, Place
 from audit.runtimes._onnx_heads import NotLinear, Route, compose, trace
 from audit.runtimes._onnx_integers import Floated, floated
 from audit.runtimes._onnx_names import Names
 from audit.runtimes._onnx_onward import tolerance_of
-from audit.runtimes._onnx_safety import nested_nodes
+from audit.runtimes._onnx_safety import bodies, nested_nodes
 from audit.runtimes._onnx_taps import Taps
 from audit.runtimes._onnx_trials import Run, Tried, try_tails
 
@@ -92,6 +92,8 @@ def look_inside(
     heads, missing = _heads(graph, routes, places, found, HALF_TOLERANCE if half else tolerance_of(model))
     if unlifted:
         heads, missing = {}, dict.fromkeys((route.output for route in routes), unlifted)
+    unreached = _inside(graph, names, {place.name for place in places})
+    places = sorted([*places, *unreached], key=lambda place: whole.position[place.tensor])
     layers = _layers(places, shapes, {head.layer for head in heads.values()}, unlifted, batch)
     named = {place.name: place for place in places}
     logits = {route.output: route.logits for route in routes}
@@ -126,7 +128,7 @@ def look_inside(
         graph=whole,
         logits=logits,
         places=named,
-        vectors=frozenset(place.name for place in places if len(shapes[place.tensor]) == 2),
+        vectors=frozenset(place.name for place in places if not place.inside and len(shapes[place.tensor]) == 2),
     )
 
 
@@ -163,6 +165,26 @@ def _spoken(operator: str) -> str:
     """`layer_norm` for LayerNormalization, `cat` for Concat: as torch's files call it."""
     words = re.findall(r"[A-Z][a-z]*|\d+", operator.replace("Normalization", "Norm").replace("Concat", "Cat"))
     return "_".join(words).lower()
+
+
+def _inside(graph: Graph, names: Names, taken: set[str]) -> list[Place]:
+    """The non-linearities in the bodies of branches and loops, to be told of: at the place of the node around them."""
+    unique = UniqueNames(taken)
+    return [
+        Place(
+            tensor=outer.output[0],
+            name=unique(names.name(node)),
+            kind=ACTIVATIONS[node.op_type],
+            convolution=False,
+            non_negative=False,
+            layout=PLAIN,
+            inside=True,
+        )
+        for outer in graph.nodes
+        for body in bodies(outer)
+        for node in nested_nodes(list(body.node))
+        if node.op_type in ACTIVATIONS
+    ]
 
 
 def _renamed(extra: list[Place], places: list[Place]) -> list[Place]:
@@ -263,8 +285,11 @@ def _check(
 def _layers(
     places: list[Place], shapes: Mapping[str, tuple[int, ...]], pooled: set[str], unlifted: str | None, batch: int
 ) -> tuple[Layer, ...]:
-    kept = []
+    kept: list[tuple[Place, tuple[int, ...], str | None]] = []
     for place in places:
+        if place.inside:
+            kept.append((place, (), INSIDE))
+            continue
         seen = shapes[place.tensor]
         shape = shape_of(seen, place.layout)
         # A gate or an answer, not a layer: sigmoids of vectors and convolutions that work on a pooled vector.

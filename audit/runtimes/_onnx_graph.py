@@ -67,6 +67,7 @@ class Place:
     non_negative: bool
     layout: Layout  # whether channels are last; tokens are laid out once their shape is known
     quantized: tuple[str, ...] = ()  # scale and zero point of an integer value
+    inside: bool = False  # a branch or a loop: only known by name
 
 
 class Graph:

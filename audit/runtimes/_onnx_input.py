@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError
 from audit.runtimes import TensorSpec
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from onnx import ModelProto, ValueInfoProto
     from onnxruntime import InferenceSession
 
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
 
 NO_BFLOAT = "Export the model in float32 or float16"
 PICTURE_DTYPES = ("float32", "float16", "uint8")
+
+
+def noise_for(picture: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Pictures of noise, always the same, in the type that the model is fed with."""
+    import numpy as np
+
+    noise = np.random.default_rng(0).normal(size=shape)
+    if picture.dtype == "uint8":
+        noise = np.clip(noise * 64 + 128, 0, 255)
+    return noise.astype(picture.dtype)
 
 
 def first_session(file: ModelProto, sessions: Sessions, path: Path) -> InferenceSession:

@@ -77,6 +77,13 @@ class Sessions:
             if self._asked == "auto" and CUDA in self._providers:
                 self._providers = [CPU]
                 return self.open(model, optimize=optimize)
+            if newest := re.search(r"for domain ai\.onnx is till opset (\d+)", str(error)):
+                raise ModelError(
+                    "the file uses a newer version of the operators than this onnxruntime knows",
+                    allowed=f"opset {newest[1]} or older",
+                    where=self._path,
+                    hint="Update onnxruntime, or export the model with an older opset",
+                ) from error
             raise ModelError(f"onnxruntime can't open the model ({one_line(error)})", where=self._path) from error
         if self._asked == "cuda" and CUDA not in session.get_providers():
             raise _no_cuda("onnxruntime could not start it and fell back to the CPU")
@@ -108,7 +115,9 @@ def one_line(error: Exception) -> str:
     text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
     text = re.sub(r"\S*/onnxruntime/\S+:\d+ |Load model from .*? failed: ?", "", text)
     text = re.sub(r"(?:[\w:<>*&]+ )?\bonnxruntime::[\w:~]+\([^()]*\)(?: const)? |\w+\.(?:cc|h):\d+ \w+ ", "", text)
-    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text).strip().rstrip(".")
+    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : | Status Message:", "", text)
+    text = re.sub(r"Non-zero status code returned while running (\w+) node\. Name:('[^']*')", r"\1 \2", text)
+    text = " ".join(text.split()).rstrip(".")
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 

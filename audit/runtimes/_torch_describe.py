@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from audit.runtimes import Description, Head, Layer, TensorSpec
 from audit.runtimes._cost import shares
 from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
+from audit.runtimes._steadiness import CHANGING, unsteady
 from audit.runtimes._torch_capture import channels_first
 from audit.runtimes._torch_cost import work_of
 from audit.runtimes._torch_heads import HALF_TOLERANCE, TOLERANCE, Tail, find_tail, matrices
@@ -45,7 +46,10 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
     found = find_layers(program, _pooled(program, tails))
     reach = [layer for layer in found if layer.reason is None]
     returned = untouched(program, images)
+    alike = images[:1].expand_as(images).contiguous()
+    shaky = unsteady(lambda some: _answers(program, some), images, alike, half=images.element_size() < 4)
     failure, values = _trial(program, images, reach, tails)
+    failure = "it gives other answers when it is asked the same again" if shaky == CHANGING else failure
     shapes = dict(zip((layer.name for layer in reach), values["layers"], strict=False)) if failure is None else {}
     found = _laid_out(found, shapes)
     heads, missing = _heads(program, returned, tails, values, found) if failure is None else ({}, {})
@@ -76,7 +80,7 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
             final={name: tails[name].final if name in tails else None for name in returned},
             gradients=None if no_gradients is None else f"this file gives no gradients: {no_gradients}",
             tail=None if no_tail is None else f"this file can't be run on from a layer: {no_tail}",
-            notes=(COARSE,) if str(images.dtype) == "torch.bfloat16" else (),
+            notes=(*((COARSE,) if str(images.dtype) == "torch.bfloat16" else ()), *((shaky,) if shaky else ())),
         ),
         found={layer.name: layer for layer in found},
         tails=tails,
@@ -146,6 +150,10 @@ def _heads(
         else:
             heads[output] = Head(layer=known[place].name, weight=got[0], bias=got[1])
     return heads, missing
+
+
+def _answers(program: Program, images: Any) -> list[NDArray[np.float32]]:
+    return [_array(value) for value in untouched(program, images).values() if value.shape[:1] == images.shape[:1]]
 
 
 def _array(value: Any) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from audit.runtimes._layers import PLAIN, Layout, UniqueNames
+from audit.runtimes._layers import INSIDE, PLAIN, Layout, UniqueNames
 from audit.runtimes._torch_program import Program, operator, walk
 
 # Our kind by TorchScript's operator, without the underscore of its in-place form.
@@ -37,7 +37,6 @@ GROUPS = {"convolution": 8, "conv2d": 6, "conv_transpose2d": 6}  # which input i
 NORMS = {"batch_norm", "native_batch_norm", "instance_norm", "group_norm", "layer_norm"}
 SETTLING = {*NORMS, "add", "sub", "mul", "div", "dropout", "feature_dropout", "contiguous", "to"}
 KEEPING = {*SETTLING, *NONLINEAR}  # leave the order of the axes as it is
-INSIDE = "it stands inside a branch or a loop of the file, where values can't be reached"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,7 +30,7 @@ class ScriptProgram:
         self.module = module
         self.argument = str(method.schema.arguments[1].name)
         self.defaults = tuple(argument.default_value for argument in method.schema.arguments[2:])
-        self.graph = _straighten(module, method.inlined_graph.copy())
+        self.graph = _straighten(module, method.inlined_graph.copy(), self.defaults)
         self.nodes = list(self.graph.nodes())
         self.image = list(self.graph.inputs())[1]
         self.outputs = _returned(next(self.graph.outputs()))
@@ -167,11 +167,16 @@ def _field_names(kind: Any) -> list[str]:
     return re.findall(r"(\w+) : ", written) if written.startswith("NamedTuple(") else []
 
 
-def _straighten(module: Any, graph: Any) -> Any:
-    """A graph without branches on module attributes."""
+def _straighten(module: Any, graph: Any, defaults: Sequence[Any]) -> Any:
+    """A graph without branches on module attributes and on arguments that are left to their defaults."""
     import torch
 
     first = next(iter(graph.nodes()), None)
+    for argument, default in zip(list(graph.inputs())[2:], defaults, strict=True):
+        if first is not None and isinstance(default, bool | int | float | str | None):
+            with graph.insert_point_guard(first):
+                constant = graph.insertConstant(default)
+            argument.replaceAllUsesWith(constant)
     if first is not None and not graph.findAllNodes("prim::SetAttr"):
         for node in graph.findAllNodes("prim::GetAttr"):
             if str(node.output().type()) not in {"bool", "int", "float", "str"}:

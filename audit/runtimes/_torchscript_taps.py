@@ -19,7 +19,9 @@ from audit.runtimes._torchscript_graph import ScriptProgram, executing
 # What is put behind a layer, in TorchScript. `strengths` gives [3, B] in the order of audit.runtimes.REDUCTIONS.
 _PIECES = """
 def strengths(x: Tensor, clip: bool, last: bool, spare: int) -> Tensor:
-    x = x.dequantize().float() if x.is_quantized else x.float()
+    if x.is_quantized:
+        x = x.dequantize()
+    x = x.float()
     if x.dim() == 3:
         x = x.narrow(1, spare, x.size(1) - spare).transpose(1, 2).unsqueeze(3)
         last = False

@@ -56,10 +56,10 @@ def _graph(path: Path, device: str) -> ExportedGraph:
     source = on_cpu(path) if device == "cpu" else path
     program = _placed(torch.export.load(source), device)
     module = program.module(check_guards=False)
-    image, keyword = _image(program, module, path)
+    image, given = _image(program, module, path)
     for weight in module.parameters():
         weight.requires_grad_(requires_grad=False)
-    return ExportedGraph(module, image, keyword=keyword)
+    return ExportedGraph(module, image, given)
 
 
 def _again(path: Path, device: str) -> ExportedGraph:
@@ -79,13 +79,16 @@ def _placed(program: Any, device: str) -> Any:
     return program if held <= {device} else move_to_device_pass(program, device)
 
 
-def _image(program: Any, module: Any, path: Path) -> tuple[Any, bool]:
-    """The one tensor that the network wants, and whether it is given by name."""
+def _image(program: Any, module: Any, path: Path) -> tuple[Any, Any]:
+    """The one tensor that the network wants, and the arguments of a call. Other inputs that were exported with a plain
+    value, such as None, have it written into the graph: they are given the same again."""
     import torch
+    from torch.utils import _pytree
 
     asked = [node for node in module.graph.nodes if node.op == "placeholder"]
     tensors = [node for node in asked if isinstance(node.meta.get("val"), torch.Tensor)]
-    if len(asked) != 1 or len(tensors) != 1 or tensors[0].meta["val"].dim() != 4:
+    plain = [node for node in asked if not node.users and not isinstance(node.meta.get("val"), torch.Tensor)]
+    if len(asked) != len(plain) + 1 or len(tensors) != 1 or tensors[0].meta["val"].dim() != 4:
         shapes = ", ".join(f"{node.target}: {tuple(getattr(node.meta.get('val'), 'shape', ()))}" for node in asked)
         raise ModelError(
             "the model needs inputs that can't be given",
@@ -94,4 +97,5 @@ def _image(program: Any, module: Any, path: Path) -> tuple[Any, bool]:
             where=path,
             hint=_WRAP,
         )
-    return tensors[0], len(program.call_spec.in_spec.children()[1].children()) == 1
+    values, at, spec = [node.meta.get("val") for node in asked], asked.index(tensors[0]), program.call_spec.in_spec
+    return tensors[0], lambda images: _pytree.tree_unflatten([*values[:at], images, *values[at + 1 :]], spec)

@@ -14,7 +14,7 @@ from audit.runtimes._batching import pieces, run_in_batches
 from audit.runtimes._limits import check_size
 from audit.runtimes._onnx_describe import Seen, look_inside
 from audit.runtimes._onnx_gradients import NO_TORCH, Backward, of_head
-from audit.runtimes._onnx_input import computes_in_half, first_session, output_specs, picture_input
+from audit.runtimes._onnx_input import computes_in_half, first_session, noise_for, output_specs, picture_input
 from audit.runtimes._onnx_lift import lift
 from audit.runtimes._onnx_limits import check_values
 from audit.runtimes._onnx_onward import Onward, Piece, Rerun, tolerance_of
@@ -23,6 +23,7 @@ from audit.runtimes._onnx_safety import external_files, read_safely
 from audit.runtimes._onnx_session import CUDA, Sessions, run_session
 from audit.runtimes._onnx_tail import tail_of
 from audit.runtimes._onnx_taps import Taps
+from audit.runtimes._steadiness import unsteady
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,7 +78,6 @@ class OnnxModel:
         self._head: Head | None = None  # where gradients follow from its weights
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
-        import numpy as np
 
         given = self.inputs[0].shape
         if any(known not in (None, asked) for known, asked in zip(given[1:], shape[1:], strict=True)):
@@ -89,10 +89,8 @@ class OnnxModel:
             )
         check_size(self.batch, shape[1:], self.path)
         self._shape = shape
-        noise = np.random.default_rng(0).normal(size=(self.batch or 1, *shape[1:]))
-        if self.inputs[0].dtype == "uint8":
-            noise = np.clip(noise * 64 + 128, 0, 255)
-        pictures = {self.inputs[0].name: noise.astype(self.inputs[0].dtype)}
+        noise = noise_for(self.inputs[0], (self.batch or 1, *shape[1:]))
+        pictures = {self.inputs[0].name: noise}
 
         def run(model: bytes, names: Sequence[str], feed: Mapping[str, NDArray[Any]] = pictures) -> list[NDArray[Any]]:
             return run_session(self._sessions.open(model, optimize=False), names, dict(feed), trial=self.path)
@@ -109,7 +107,25 @@ class OnnxModel:
             batch=len(noise),
             folder=self.path.parent.resolve(),
         )
-        return self._seen.description
+        return self._steadied(self._seen.description)
+
+    def _steadied(self, description: Description) -> Description:
+        """With a note where the answers are not steady."""
+        import numpy as np
+
+        noise = noise_for(self.inputs[0], (self.batch or 2, *self._shape[1:]))
+
+        def answers(pictures: NDArray[Any]) -> list[NDArray[np.float32]]:
+            names = [spec.name for spec in description.outputs]
+            values = run_session(self._untouched(), names, {self.inputs[0].name: pictures}, trial=self.path)
+            return [value.astype(np.float32) for value in values if value.shape[:1] == pictures.shape[:1]]
+
+        alike = np.repeat(noise[:1], len(noise), axis=0)
+        try:
+            note = unsteady(answers, noise, alike, half=computes_in_half(self._graph()[0]))
+        except ModelError:  # it says that it takes any batch, and does not: a run will tell
+            note = None
+        return description if note is None else dataclasses.replace(description, notes=(*description.notes, note))
 
     def prepare(self, request: Request) -> None:
         names = [spec.name for spec in self.outputs]
