@@ -39,7 +39,7 @@ def check_values(model: ModelProto, picture: str, shape: Sequence[int | None], p
         if math.prod(max(size, 1) for size in sizes) > MOST * (shape[0] or 1):
             raise ModelError(
                 f"a value inside the model, {value.name!r}, is far too large for one picture",
-                value=" x ".join(str(size) for size in sizes),
+                value=" x ".join(str(size or "any") for size in sizes),
                 where=path,
             )
 

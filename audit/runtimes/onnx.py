@@ -290,6 +290,7 @@ class OnnxRuntime:
     def open(self, path: Path, *, device: str, threads: int | None) -> Model:
         file = read_safely(path)
         picture = picture_input(file, path)
+        check_size(picture.shape[0], [n for n in picture.shape[1:] if n is not None], path)
         check_values(file, picture.name, picture.shape, path)
         return OnnxModel(path, file, Sessions(path, device=device, threads=threads))
 

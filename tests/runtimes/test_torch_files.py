@@ -391,7 +391,7 @@ def test_taps_that_fail_are_noticed_and_the_model_still_answers(
 
 
 def test_taps_that_change_the_outputs_are_noticed(tmp_path: Path, broken_piece: Callable[[str, str], None]) -> None:
-    broken_piece("x = x.float()", "x.mul_(2.0)")
+    broken_piece("    if last and", "    x.mul_(2.0)\n    if last and")
     description = opened(networks.build(networks.Plain()), tmp_path).describe((1, 3, 24, 24))
     assert "doing so changes the output 'output'" in description.layers[0].reason
 
