@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 DECISION = "decision"  # what the record calls the attribute of wrong against right answers
 MOST_GROUPS = 12
+OF_THE_ANSWER = (
+    "Maps are of the answer that was given: where a group is given another answer more often, that alone moves its "
+    "mean map."
+)
 _MOSTLY = 0.7  # of a difference: where so much of it lies, it lies
 _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "middle", "right")
 _PLACES = {("middle", "middle"): "middle", ("upper", "middle"): "upper middle", ("lower", "middle"): "lower middle"}
@@ -81,8 +85,9 @@ def finding(reading: Reading, caveat: str) -> Iterator[Finding]:
     ranked = sorted(found.values(), key=lambda m: -moved(reading, m))
     if not ranked:
         return
-    details = [caveat, *_errors(reading, ranked[0]), *(f"Also: {sentence(reading, m)}" for m in ranked[1:2])]
-    told = Finding(topic="Focus", level="clear", sentence=sentence(reading, ranked[0]), details=tuple(details))
+    also = (f"Also: {sentence(reading, m)}" for m in ranked[1:2])
+    details = (caveat, OF_THE_ANSWER, *_errors(reading, ranked[0]), *also)
+    told = Finding(topic="Focus", level="clear", sentence=sentence(reading, ranked[0]), details=details)
     yield read_off(reading, told)
 
 
@@ -179,8 +184,8 @@ def _picture(reading: Reading, maps: Sequence[DifferenceMap], name: str) -> Pict
         else "No cell differs by more than chance."
     )
     caption = (
-        f"{title}; beneath it the difference to {against}. One square is one of {height} × {width} cells of the map. "
-        f"{marks}{rest}"
+        f"{title}{_sample(reading, maps)}; beneath it the difference to {against}. One square is one of "
+        f"{height} × {width} cells of the map. {marks}{rest}"
     )
     alt = (
         f"{title} of {len(pictured)} groups, and beneath each its difference to {against}. "
@@ -188,6 +193,19 @@ def _picture(reading: Reading, maps: Sequence[DifferenceMap], name: str) -> Pict
     )
     svg = figures.maps(figures.Named(name=name, title=title, alt=alt), pictured, difference=f"difference to {against}")
     return Picture(name=name, caption=caption, alt=alt, svg=svg)
+
+
+def _sample(reading: Reading, maps: Sequence[DifferenceMap]) -> str:
+    """Of how many images, where maps were kept of a sample only."""
+    if maps[0].attribute == DECISION:
+        return ""
+    kept = {group_label(m.group): m.n for m in maps}
+    counted = next((m for m in reading.result.mean_maps if m.attribute == maps[0].attribute), None)
+    if counted is None:
+        return ""
+    there = sum(int(n.sum()) for g, n in zip(counted.groups, counted.counts, strict=True) if group_label(g) in kept)
+    some = sum(kept.values())
+    return f", of a sample of {some:,} of {there:,} images" if some < there else ""
 
 
 def _table(reading: Reading, maps: Sequence[DifferenceMap]) -> Table:

@@ -64,6 +64,8 @@ def _intro(reading: Reading, mass: Sequence[Measurement]) -> Iterator[Block]:
     )
     yield from explained(reading, methods)
     yield head(reading)
+    if reading.result.difference_maps:
+        yield Text(difference_maps.OF_THE_ANSWER)
     for sentence in mapped(reading):
         yield Text(sentence)
     whole = overview(reading, mass)

@@ -159,6 +159,18 @@ def test_a_finding_needs_what_survives_the_adjustment_and_is_not_of_the_label_al
     assert told(dataclasses.replace(results.faces(), difference_maps=weak)) == []
 
 
+def test_a_sample_is_said_to_be_one() -> None:
+    maps = results.faces().difference_maps
+    fewer = tuple(dataclasses.replace(m, n=m.n // 2) for m in maps if m.attribute == "race")
+    (whole, some) = (
+        next(b for b in difference_maps.blocks(reading_of(*of), of, "maps") if isinstance(b, Picture))
+        for of in (tuple(m for m in maps if m.attribute == "race"), fewer)
+    )
+
+    assert "sample" not in whole.caption
+    assert "Mean map by race, of a sample of 592 of 1,184 images; beneath it" in some.caption
+
+
 def test_groups_too_small_for_a_test_are_said_to_be() -> None:
     small = a_map(cells((0, 0)), p_value=None, p_adjusted=None, p_cells=None, indicative=True)
     reading = reading_of(small)
