@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.cams import CAMS, CamInput, choose
+from audit.cams import CAMS, CamInput, can_work, choose
+from audit.errors import UsageError
 from audit.result import Skipped
+from audit.runtimes import Description, Head, Layer
 
 
 def described(folder: Path, network: str) -> tuple[object, object, object]:
@@ -77,3 +79,75 @@ def test_cam_asked_for_without_such_a_head_says_why_not(tmp_path: Path) -> None:
     skipped = choose("cam", description, "output")
     assert isinstance(skipped, Skipped)
     assert "fed by the operator relu" in skipped.reason
+
+
+def seen(**fields: object) -> Description:
+    """A network with two maps and a vector behind them; nothing else can be had unless `fields` say so."""
+    shapes = {"early": (4, 8, 8), "late": (6, 4, 4), "vector": (6,)}
+    layers = tuple(
+        Layer(name=name, kind="relu", shape=shape, depth=0.5, convolution=True, non_negative=True)
+        for name, shape in shapes.items()
+    )
+    nothing = {
+        "inputs": (), "outputs": (), "layers": layers, "heads": {}, "final": {}, "tail": "there is a branch behind it",
+        "heads_missing": {"output": "two linear layers"}, "gradients": "pip install 'bias-audit[torch]'",
+    }  # fmt: skip
+    return Description(**{**nothing, **fields})
+
+
+def head(layer: str, channels: int) -> Head:
+    return Head(layer=layer, weight=np.ones((2, channels), np.float32), bias=np.zeros(2, np.float32))
+
+
+def test_auto_falls_back_to_gradients_then_to_the_tail_and_says_what_was_missing() -> None:
+    gradients, tail = choose("auto", seen(gradients=None), "output"), choose("auto", seen(tail=None), "output")
+
+    assert (gradients.method.name, gradients.layer, gradients.extra_passes) == ("gradcam", "late", 0)
+    assert gradients.reason == "gradients can be had at the last spatial layer; CAM: two linear layers"
+    assert (tail.method.name, tail.layer, tail.extra_passes) == ("ablationcam", "late", 6)
+    assert tail.reason.startswith("the network behind the last spatial layer can be run again; CAM: two linear layers")
+    assert "Grad-CAM: pip install 'bias-audit[torch]'" in tail.reason
+
+
+def test_auto_without_any_way_gives_every_reason() -> None:
+    skipped = choose("auto", seen(), "output")
+
+    assert isinstance(skipped, Skipped)
+    assert skipped.reason == (
+        "CAM: two linear layers; Grad-CAM: pip install 'bias-audit[torch]'; Ablation-CAM: there is a branch behind it"
+    )
+
+
+def test_gradcam_without_gradients_names_the_extra() -> None:
+    skipped = choose("gradcam", seen(), "output")
+
+    assert isinstance(skipped, Skipped)
+    assert "bias-audit[torch]" in skipped.reason
+
+
+def test_a_network_without_a_map_has_none_of_any_kind() -> None:
+    flat = seen(layers=seen().layers[2:], gradients=None, tail=None)
+    for name, method in CAMS.items():
+        assert "no spatial layer" in (can_work(method, flat, "output") or ""), name
+    assert isinstance(choose("auto", flat, "output"), Skipped)
+
+
+def test_an_exact_head_gives_every_method_at_the_layer_that_it_pools() -> None:
+    known = seen(heads={"output": head("early", 4)}, heads_missing={})
+    for name in CAMS.names():
+        choice = choose(name, known, "output")
+
+        assert (choice.layer, choice.head.layer) == ("early", "early")
+        assert choice.extra_passes == (4 if name == "scorecam" else 0)
+
+
+def test_a_head_that_pools_a_single_cell_makes_no_map() -> None:
+    known = seen(heads={"output": head("vector", 6)}, heads_missing={})
+
+    assert isinstance(choose("cam", known, "output"), Skipped)
+    assert choose("eigencam", known, "output").layer == "late"
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="gradcam"):
+        choose("gradcm", seen(), "output")
