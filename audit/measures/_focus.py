@@ -133,7 +133,9 @@ class Meeting:
     def pointing_game(self) -> NDArray[np.float64]:
         peak = self.relevance.peak
         covered = _ratio(dot(peak, self.regions.cells), summed(peak))
-        return np.where(np.isnan(covered), np.nan, covered >= 0.5 - 1e-6)
+        # A region of less than half a cell fills no cell by half: then the cell that holds most of it is its place.
+        fullest = self.regions.cells.max(axis=-1, initial=0.0)
+        return np.where(np.isnan(covered), np.nan, covered >= (0.5 - 1e-5) * fullest)
 
     def region_iou(self) -> NDArray[np.float64]:
         bright = self.relevance.bright

@@ -57,8 +57,8 @@ _BY_REGION: tuple[tuple[Row, Callable[[Meeting], Values]], ...] = (
             name="pointing_game",
             title="Pointing game",
             definition="The share of pictures whose place of largest relevance lies inside the region.",
-            formula="1 if R ≥ 0.5 where A is largest (mean of R over cells of equal largest A), else 0; "
-            "no tolerance around the region",
+            formula="1 if R ≥ 0.5 max R where A is largest (mean of R over cells of equal largest A), else 0; max R is "
+            "1 but for regions that fill no cell; no tolerance around the region",
             source="pointing game, Zhang et al. 2018, without its tolerance",
             unit="proportion",
             proportion=True,

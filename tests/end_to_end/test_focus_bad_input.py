@@ -211,6 +211,7 @@ def test_gradcam_without_torch_and_without_gradients_says_what_to_install(probe:
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "gradient" in why
+    assert "bias-audit[torch]" in why
     assert result.find("wrong_label_rate") is not None
 
 

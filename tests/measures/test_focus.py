@@ -299,3 +299,34 @@ def test_where_maps_of_two_classes_can_not_be_compared_the_reason_is_given() -> 
     skipped = [s.reason for s in plan(context(rivals_missing="one map for all"))[1] if s.measure == "class_overlap"]
 
     assert skipped == ["one map for all"]
+
+
+# On the borders, by hand: a map of four cells that are 4, 2, 1 and 1, on its own grid.
+FOUR = np.array([[[4, 2], [1, 1]]], dtype=np.float32)
+BORDERS = {
+    # mass, lift, rank, pointing game, overlap, Attention-IoU (4 Σ a r over Σ a² + Σ r² + 2 Σ a r)
+    "a region of everything": ([[1, 1], [1, 1]], FOUR, (1, 1, 1, 1, 2 / 4, 1 / (22 / 64 + 1 / 4 + 2 / 4))),
+    "a map of one cell": ([[1, 0], [0, 0]], np.ones((1, 1, 1), np.float32), (1 / 4, 1, 1 / 4, 0, 1 / 4, 4 / 7)),
+    "a fifth of the cell of the peak": ([[0.2, 0], [0, 0]], FOUR, (0.1, 2, 0.2, 1, 0.2 / 2, 2 / (22 / 64 + 1 + 1))),
+    "a fifth of another cell": ([[0, 0], [0, 0.2]], FOUR, (0.025, 0.5, 0, 0, 0, 0.5 / (22 / 64 + 1 + 2 / 8))),
+}
+
+
+@pytest.mark.parametrize("border", BORDERS)
+def test_measures_by_region_hold_on_the_borders(border: str) -> None:
+    region, maps, expected = BORDERS[border]
+    masks = np.array([region], dtype=np.float32)
+    names = ("relevance_mass", "lift", "relevance_rank", "pointing_game", "region_iou", "attention_iou")
+    for name, value in zip(names, expected, strict=True):
+        oracle = slow.BY_REGION[name](slow.bilinear(maps[0].tolist(), 2, 2), region)
+
+        assert measured(name, maps, masks) == pytest.approx([oracle], abs=1e-5), name
+        assert oracle == pytest.approx(value, abs=1e-6), name
+
+
+def test_a_region_of_less_than_half_a_cell_can_be_pointed_at() -> None:
+    speck = np.zeros((2, 4, 4), dtype=np.float32)
+    speck[:, 1, 1] = 0.3
+    maps = stack(block(4, slice(1, 2), slice(1, 2)), block(4, slice(2, 3), slice(1, 2)))
+
+    assert measured("pointing_game", maps, speck) == [1.0, 0.0]

@@ -82,7 +82,8 @@ def pointing_game(relevance: Grid, region: Grid) -> float:
         return NAN
     largest = max(a for a, _ in pairs(relevance, region))
     there = [r for a, r in pairs(relevance, region) if a == largest]
-    return float(sum(there) / len(there) >= 0.5)
+    fullest = max(r for _, r in pairs(relevance, region))
+    return float(sum(there) / len(there) >= 0.5 * fullest)
 
 
 def region_iou(relevance: Grid, region: Grid) -> float:
