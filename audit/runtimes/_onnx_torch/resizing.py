@@ -53,9 +53,8 @@ def _matrix(call: Call, old: int, new: int, factor: float) -> Any:
     cells = torch.arange(-reach, old + reach, dtype=torch.float64)  # those off the edge stand for the one at it
     distance = (at[:, None] - cells[None]).abs() / stretch
     weights = (1 - distance).clamp(min=0) if mode == "linear" else _cubic(distance, call.get("cubic_coeff_a", -0.75))
-    outside = (cells < 0) | (cells > old - 1)
-    if call.get("exclude_outside", 0) or stretch > 1:
-        weights = weights * ~outside
+    if call.get("exclude_outside", 0):
+        weights = weights * ((cells >= 0) & (cells <= old - 1))
     weights = weights / weights.sum(1, keepdim=True)
     edge = cells.clamp(0, old - 1).long()
     return torch.zeros((new, old), dtype=torch.float64).index_add(1, edge, weights)
