@@ -98,7 +98,7 @@ def tail_of(graph: Graph, place: Place, logits: Sequence[str]) -> Tail:
     """Cut a graph behind a layer. Logits that do not depend on it go through as they are."""
     behind = behind_of(graph, place)
     kept = tuple(dict.fromkeys(logits))
-    wanted, sides = behind.intersection(kept), set(kept) - behind
+    wanted, sides = behind.intersection(kept), set(kept) - behind - {place.tensor}
     nodes: list[NodeProto] = []
     for node in reversed(graph.nodes):
         if not wanted.intersection(node.output):

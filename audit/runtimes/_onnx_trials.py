@@ -71,7 +71,7 @@ def try_tails(
     taps = Taps(model)
     cuts: list[tuple[Place, Tail, Onward]] = []
     for place in places:
-        behind = behind_of(graph, place)
+        behind = {place.tensor, *behind_of(graph, place)}
         reached = [name for name in logits if name in behind]
         if reached:
             tail = tail_of(graph, place, reached)

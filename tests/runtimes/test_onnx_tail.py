@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from audit.cams import CAMS, Mapper
+from audit.errors import ModelError
 from audit.runtimes import Request, last_map, open_model
 from tests.support import onnx_networks as networks
 from tests.support.onnx_networks import onnx
@@ -118,3 +120,100 @@ def test_logits_that_do_not_depend_on_a_layer_stay(tmp_path: Path) -> None:
     assert captured.activation is not None
 
     np.testing.assert_array_equal(captured.tail(captured.activation * 2), captured.outputs)
+
+
+def test_a_layer_may_be_the_output_itself(tmp_path: Path) -> None:
+    net = networks.Net()
+    x = net.add("Relu", net.conv("image", (3, 4), 3, name="/a/Conv"), name="/a/Relu")
+    net.conv(x, (4, 2), 3, name="/b/Conv", out="picture")
+    model = open_model(networks.save(net.model(("b", 3, 8, 8), {"picture": ("b", 2, 8, 8)}), tmp_path / "net.onnx"))
+    description = model.describe((1, 3, 8, 8))
+    last = last_map(description.layers)
+    assert last is not None
+    assert description.tail is None
+    model.prepare(Request(output="picture", cam_layer=last.name, tail=True))
+    captured = model.run(pictures((2, 3, 8, 8)))
+    assert captured.tail is not None
+    assert captured.activation is not None
+
+    np.testing.assert_array_equal(captured.tail(captured.activation * 2), captured.outputs.reshape(2, -1) * 2)
+
+
+def test_gradients_of_a_pooled_head_need_no_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else object())
+    model = open_model(networks.save(networks.small_cnn(), tmp_path / "net.onnx"))
+    description = model.describe((1, 3, 16, 16))
+    assert description.gradients is None
+    head = description.heads["logits"]
+    model.prepare(Request(output="logits", cam_layer=head.layer, gradients=True))
+    captured = model.run(pictures((3, 3, 16, 16)))
+    assert captured.gradient is not None
+    gradient = captured.gradient(np.array([0, 2, 1]))
+
+    assert gradient.shape == (3, 12, 8, 8)
+    for picture, target in enumerate((0, 2, 1)):
+        for channel in range(12):
+            np.testing.assert_allclose(gradient[picture, channel], head.weight[target, channel] / 64, rtol=1e-6)
+
+
+def test_one_logit_is_the_evidence_for_class_1_and_against_class_0(tmp_path: Path) -> None:
+    model = open_model(networks.save(networks.small_cnn(classes=1, final="Sigmoid"), tmp_path / "net.onnx"))
+    model.describe((1, 3, 16, 16))
+    model.prepare(Request(output="scores", cam_layer="features.3", gradients=True))
+    captured = model.run(pictures((1, 3, 16, 16)))
+    assert captured.gradient is not None
+
+    np.testing.assert_array_equal(captured.gradient(np.array([0])), -captured.gradient(np.array([1])))
+
+
+def test_without_torch_the_reason_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else object())
+    model = open_model(networks.save(flattened(), tmp_path / "net.onnx"))
+    description = model.describe((1, 3, 8, 8))
+    assert description.gradients is not None
+    assert "pip install 'bias-audit[torch]'" in description.gradients
+    assert description.tail is None
+
+    with pytest.raises(ModelError, match="pip install 'bias-audit\\[torch\\]'"):
+        model.prepare(Request(output="logits", cam_layer="relu", gradients=True))
+
+
+@pytest.mark.torch
+def test_an_operator_without_a_gradient_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    model = open_model(networks.save(flattened("Det"), tmp_path / "net.onnx"))
+    description = model.describe((1, 3, 8, 8))
+    assert description.gradients == "this file gives no gradients: operators that have no gradient here: Det"
+    assert description.tail is None
+    model.prepare(Request(output="logits", cam_layer="relu", gradients=True))
+
+    with pytest.raises(ModelError, match="no gradients at this layer: operators that have no gradient here: Det"):
+        model.run(pictures((2, 3, 8, 8)))
+
+
+@pytest.mark.torch
+def test_what_is_not_finite_in_one_picture_stays_in_its_map(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    model = open_model(networks.save(flattened(), tmp_path / "net.onnx"))
+    description = model.describe((1, 3, 8, 8))
+    model.prepare(Request(output="logits", cam_layer="relu", gradients=True))
+    mapper = Mapper(method=CAMS.get("gradcam"), head=None)
+    images = pictures((3, 3, 8, 8))
+    healthy = mapper.maps(model, model.run(images), images, np.array([0, 1, 0]))
+    images[1, 0, 2, 2] = np.inf
+    maps = mapper.maps(model, model.run(images), images, np.array([0, 1, 0]))
+
+    assert description.gradients is None
+    assert np.isnan(maps[1]).all()
+    np.testing.assert_allclose(maps[[0, 2]], healthy[[0, 2]], rtol=1e-5)
+
+
+def flattened(extra: str | None = None) -> onnx.ModelProto:
+    """A head that reads the flattened map, so that gradients go through the tail; `extra` stands on the way."""
+    net = networks.Net()
+    x = net.add("Relu", net.conv("image", (3, 4), 3, name="/conv/Conv"), name="/relu/Relu")
+    y = net.linear(net.add("Flatten", x, name="/Flatten"), (256, 2), name="/fc/Gemm", out=None if extra else "logits")
+    if extra:
+        y = net.add("Add", y, net.add("Unsqueeze", net.add("ReduceMean", net.add(extra, x), axes=[1], keepdims=0),
+                                      net.weight(np.array([1]))), out="logits")  # fmt: skip
+    return net.model(("batch", 3, 8, 8), {y: ("batch", 2)})
