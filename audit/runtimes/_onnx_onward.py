@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError
-from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE, apart
+from audit.runtimes._agreement import FUSED_TOLERANCE, HALF_TOLERANCE, TOLERANCE, apart
 from audit.runtimes._onnx_session import Sessions, run_session
 from audit.runtimes._onnx_tail import CHANGED, NoTail, Tail
 
@@ -101,13 +101,15 @@ class Rerun:
         return table(run_session(self._session, names, self._onward.feed(piece, self._inputs, changed))[0])
 
 
-def tolerance_of(model: ModelProto) -> float:
-    """How far, relative, the logits of a network may be off when a part of it runs by itself."""
+def tolerance_of(model: ModelProto, *, fused: bool = False) -> float:
+    """How far, relative, the logits of a network may be off when a part of it runs by itself; `fused`: against what
+    onnxruntime has optimized."""
     from onnx import TensorProto
 
     half = any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer)
-    rounded = any(node.op_type.startswith(("Quantize", "QLinear")) for node in model.graph.node)
-    return HALF_TOLERANCE if half or rounded else TOLERANCE
+    if any("QuantizeLinear" in node.op_type or node.op_type.startswith("QLinear") for node in model.graph.node):
+        return FUSED_TOLERANCE if fused else HALF_TOLERANCE
+    return HALF_TOLERANCE if half else TOLERANCE
 
 
 def table(values: NDArray[Any]) -> NDArray[np.float32]:

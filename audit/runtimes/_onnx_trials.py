@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 NO_MAP = "the network has no spatial layer that can be tapped, so there is no map"
 _BLOCKS = 6  # maps of tokens that are tried, from the last one on
-_SAME = 1e-6  # logits that nothing has been changed of
 
 
 class Run(Protocol):
@@ -114,5 +113,6 @@ def _try(onward: Onward, tail: Tail, piece: Piece, run: Run, tolerance: float) -
     same = all(apart(a, b) <= tolerance for a, b in zip(whole, again, strict=True))
     if not same or tail.place.layout.grid is None:
         return same, True
-    other = [table(array) for array in run(data, tail.logits, {**feed, CHANGED: 1 - 2 * feed[CHANGED]})]
-    return True, any(apart(a, b) > _SAME for a, b in zip(again, other, strict=True))
+    # Channels in another order: the range stays, which a network in integers may take its scales from.
+    other = [table(array) for array in run(data, tail.logits, {**feed, CHANGED: feed[CHANGED][:, ::-1].copy()})]
+    return True, any(apart(a, b) > tolerance for a, b in zip(again, other, strict=True))

@@ -243,12 +243,12 @@ class OnnxModel:
         tail = tail_of(seen.graph, place, [seen.logits[request.output]])
         self._onward = Onward(graph, tail, taps, taps.activation(place))
         if request.tail:
-            self._rerun = Rerun(self._onward, self._sessions, tolerance_of(graph))
+            self._rerun = Rerun(self._onward, self._sessions, tolerance_of(graph, fused=True))
         if request.gradients and self._head is None:
             if importlib.util.find_spec("torch") is None:
                 raise ModelError(NO_TORCH, where=self.path)
             folder = self.path.parent.resolve()
-            self._backward = Backward(self._onward, folder, tolerance_of(graph), self._sessions.threads)
+            self._backward = Backward(self._onward, folder, tolerance_of(graph, fused=True), self._sessions.threads)
 
     def _gradient(
         self, seen: Sequence[Piece], activation: NDArray[np.float32] | None

@@ -182,3 +182,31 @@ def test_a_pool_and_a_linear_layer_are_found_under_the_rounding(name: str, form:
     assert rounded.layer == head.layer
     np.testing.assert_allclose(rounded.weight, head.weight, atol=0.01 * np.abs(head.weight).max())
     assert "QGemm" in open_model(written(name, "qlinear")[1]).describe(SHAPE).heads_missing["output"]
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "layer"),
+    [
+        ("vgg", "qlinear", "features.1"),
+        ("vit", "qdq", "blocks.0.mlp.1"),
+        ("vit", "dynamic", "blocks.0.mlp.1"),
+        ("swin", "qlinear", "stage2.mlp.1"),
+        ("unet", "qdq", "up"),
+    ],
+)
+def test_gradients_pass_through_the_rounding(name: str, form: str, layer: str, written: Any) -> None:
+    """They point nearly where those of the network in floating point do."""
+    images, found = noise(3, size=zoo.SIZE, seed=5).numpy(), []
+    for path in written(name, form):
+        model = open_model(path)
+        description = model.describe(SHAPE)
+        assert description.gradients is None
+        assert description.tail is None
+        assert [one.name for one in description.layers if one.unread] == ["blocks.1.mlp.1"] * (name == "vit")
+        model.prepare(Request(output="output", cam_layer=layer, gradients=True, tail=True))
+        captured = model.run(images)
+        assert captured.gradient is not None
+        found.append(captured.gradient(np.array([0, 1, 0])).astype(np.float64))
+    whole, integer = found
+
+    assert (whole * integer).sum() > 0.95 * np.sqrt((whole**2).sum() * (integer**2).sum())

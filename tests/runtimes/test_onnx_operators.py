@@ -277,6 +277,8 @@ CASES = [
       for name in ("QLinearAdd", "QLinearMul")),
     case("QLinearConcat", *OUT, u8(2, 3), *BY, u8(2, 2), *OUT, axis=1, domain=MICROSOFT, smooth=False),
     case("QLinearGlobalAveragePool", u8(2, 3, 4, 4), *BY, *OUT, domain=MICROSOFT, smooth=False),
+    *(case("QLinearAveragePool", u8(2, 3, 7, 6), *BY, *OUT, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=ceil,
+           domain=MICROSOFT, smooth=False) for ceil in (0, 1)),
     case("QLinearLeakyRelu", u8(2, 3), *BY, *OUT, alpha=0.1, domain=MICROSOFT, smooth=False),
     case("QLinearSigmoid", u8(2, 3), *BY, one(1 / 256), one(0, np.uint8), domain=MICROSOFT, smooth=False),
     case("QLinearSoftmax", u8(2, 3), *BY, one(1 / 256), one(0, np.uint8), axis=-1, opset=13, domain=MICROSOFT,

@@ -17,6 +17,7 @@ from torch.nn import functional
 from audit.runtimes._onnx_torch.elementwise import leaky_relu
 from audit.runtimes._onnx_torch.layers import convolution
 from audit.runtimes._onnx_torch.operators import Call, along, operator
+from audit.runtimes._onnx_torch.pooling import average_pool
 
 _RANGES = {torch.int8: (-128, 127), torch.int16: (-32768, 32767), torch.uint16: (0, 65535)}
 _NAMED = {5: torch.int16, 4: torch.uint16, 3: torch.int8, 2: torch.uint8}  # numbers of types in ONNX
@@ -123,6 +124,13 @@ def quantized_concat(call: Call, ys: Any, yz: Any, *parts: Any) -> Any:
 def quantized_pool(call: Call, x: Any, xs: Any, xz: Any, ys: Any, yz: Any) -> Any:
     axes = [1, 2] if call.get("channels_last", 0) else list(range(2, x.dim()))
     return quantized(dequantized(x, xs, xz).mean(axes, keepdim=True), ys, yz)
+
+
+@operator("QLinearAveragePool")
+def quantized_average_pool(call: Call, x: Any, xs: Any, xz: Any, ys: Any, yz: Any = None) -> Any:
+    if call.get("channels_last", 0):
+        raise call.refuse("with channels last")
+    return quantized(average_pool(call, dequantized(x, xs, xz)), ys, yz)
 
 
 @operator("QLinearLeakyRelu")
