@@ -187,7 +187,7 @@ def test_a_pool_and_a_linear_layer_are_found_under_the_rounding(name: str, form:
 @pytest.mark.parametrize(
     ("name", "form", "layer"),
     [
-        ("vgg", "qlinear", "features.1"),
+        ("vgg", "qdq", "features.1"),
         ("vit", "qdq", "blocks.0.mlp.1"),
         ("vit", "dynamic", "blocks.0.mlp.1"),
         ("swin", "qlinear", "stage2.mlp.1"),
