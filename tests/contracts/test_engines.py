@@ -12,6 +12,7 @@ import pytest
 
 import audit.demo
 from audit.engines import ENGINES, Engine, Plan, Shard
+from audit.features import joined as joined_features
 from audit.planning import prepare
 from audit.probes import ProbeOptions, read_probe
 from audit.runtimes import open_model
@@ -84,6 +85,18 @@ def test_tallies_add_up_to_the_same_whatever_the_batch_size(engine: Engine, plan
     )
 
     assert [counts.tolist() for counts in one] == [counts.tolist() for counts in many]
+
+
+def test_features_are_kept_of_the_rows_of_the_sample_that_have_a_map(engine: Engine, plan: Plan) -> None:
+    some = dataclasses.replace(plan, sample=np.arange(0, ROWS, 2, dtype=np.int64))
+    one, many = (joined_features(s.features for s in shards(engine, some, size)) for size in (ROWS, 5))
+
+    assert [f.name for f in one] == [f.name for f in many] == ["cam_predicted"]
+    assert one[0].rows.tolist() == many[0].rows.tolist()
+    assert set(one[0].rows.tolist()) <= set(range(0, ROWS, 2)) - {BROKEN}
+    assert len(one[0].rows) >= ROWS // 2 - 2
+    assert one[0].values.sum(axis=(1, 2)) == pytest.approx(np.ones(len(one[0].rows)), abs=1e-5)
+    np.testing.assert_allclose(one[0].values, many[0].values, atol=1e-4)
 
 
 def test_a_picture_that_cannot_be_read_is_a_row_with_a_reason_and_no_value(engine: Engine, plan: Plan) -> None:
