@@ -134,6 +134,7 @@ def _finished(
         scores=folder.values([f"score.{name}" for name in classes]),
         subjects=subjects,
         table=plan.probe.table,
+        places=plan.probe.places,
         groupings=plan.groupings,
         summary=summary,
         options=options,

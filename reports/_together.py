@@ -35,6 +35,12 @@ class Context:
     def name(self) -> str:
         return self.right.parameters.get("context", "")
 
+    @property
+    def region(self) -> str:
+        """Where it stands."""
+        mass = self.on_it("context_mass", "all")
+        return mass.parameters["region"] if mass is not None else self.name
+
     def on_it(self, measure: str, decisions: str) -> Measurement | None:
         """Mass or lift on the region, of all answers or of the wrong ones."""
         wanted = {"context": self.name, "decisions": decisions}.items()
@@ -144,8 +150,8 @@ def _sentence(drop: Drop) -> str:
     mass, lift = numbers.percent(drop.seen.mass.value or 0.0), numbers.ratio(drop.seen.lift.value)
     where = f"in {'their misjudged ' * drop.seen.wrong}pictures {_thing(context.name, drop.seen.mass.attributes)}"
     return (
-        f"{start}, and {where} {mass} of the map lies on the region {shown(context.name)}, {lift} times what its size "
-        "would give it: the model may rely on it."
+        f"{start}, and {where} {mass} of the map lies on the region {shown(context.region)}, {lift} times what its "
+        "size would give it: the model may rely on it."
     )
 
 

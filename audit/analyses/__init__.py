@@ -8,7 +8,7 @@ What it finds goes through the same statistics as the measures, by `Finished.sum
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit.measures import Measure
@@ -32,7 +32,8 @@ class Finished:
     `positive` is the index of the class that was named as the positive one, or None. `threshold` is the operating
     point of a two-class model. `table` has the columns `attribute.NAME` of strings, None where not stated, for every
     attribute that a grouping uses. `summary` is the statistics over `groupings` and `subjects`. `values` gives the
-    column of a measure by name, [N], NaN where an image does not count.
+    column of a measure by name, [N], NaN where an image does not count. `places` names the region in which what an
+    attribute speaks of stands in the picture.
     """
 
     label: str
@@ -49,6 +50,7 @@ class Finished:
     options: Options
     measurements: tuple[Measurement, ...]
     values: Callable[[str], NDArray[np.float64]]
+    places: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def find(self, measure: str) -> Measurement | None:
         """The first measurement of this name."""

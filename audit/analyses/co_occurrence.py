@@ -1,10 +1,11 @@
 """Does the model fail where a thing is missing that mostly comes with the answer, and does it look at that thing?
 
 A network that was shown lipstick mostly together with heavy make-up may recognize the make-up: then it is wrong about
-lipstick without it. So an attribute that is named like a region (a column `badge` and `region.badge`) is taken as
-something that stands in the picture there. For each class, pictures with one value of it are compared with those of
-the same class with another: how often the answer is right, and how much of the map lies on the thing. A drop in the one
-together with relevance in the other is the mark of a shortcut; neither shows it alone.
+lipstick without it. An attribute that is named like a region (a column `badge` and `region.badge`), or for which
+`[probe.places]` names one, is taken as something that stands in the picture there: a context. For each class, pictures
+with one value of it are compared with those of the same class with another: how often the answer is right, and how much
+of the map lies on the thing. A drop in the one together with relevance in the other is the mark of a shortcut; neither
+shows it alone.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ MAPS = {"target": "predicted"}
 DECISIONS = ("all", "wrong")
 LISTED = 20  # classes in the table of a context
 _NONE = (
-    "no attribute is named like a region, so nothing is known of what a thing in the picture does to the answers; a "
-    "manifest with the columns badge (yes, no) and region.badge makes one"
+    "of no attribute that groups are made of it is known where in the picture it stands, so nothing is known of what a "
+    "thing in the picture does to the answers; name it like its region (columns badge and region.badge), or say which "
+    'it is in [probe.places] of the probe folder\'s bias-audit.toml (badge = "corner")'
 )
 
 
@@ -59,7 +61,7 @@ def _contexts(finished: Finished) -> tuple[str, ...]:
     """Attributes that stand at a place in the picture, the label aside."""
     regions = {m.parameters["region"] for m in finished.measurements if m.measure == "relevance_mass"}
     names = dict.fromkeys(name for grouping in finished.groupings for name in grouping.attributes)
-    return tuple(name for name in names if name in regions and name != finished.label)
+    return tuple(name for name in names if finished.places.get(name) in regions and name != finished.label)
 
 
 class _Drop(NamedTuple):
@@ -135,7 +137,9 @@ def _measured(finished: Finished, context: str, rows: Sequence[_Drop], size: int
     maps = [
         m
         for m in finished.measurements
-        if m.parameters.get("region") == context and m.parameters.items() >= MAPS.items() and m.measure in _ON_IT
+        if m.parameters.get("region") == finished.places[context]
+        and m.parameters.items() >= MAPS.items()
+        and m.measure in _ON_IT
         if m.parameters["decisions"] in DECISIONS
     ]
     values = np.column_stack([finished.values(m.column) for m in maps])
@@ -167,7 +171,7 @@ _RIGHT = described(
     unit="proportion",
     better="higher",
     definition="How often the answer is right for the pictures of each class with each value of the context: an "
-    "attribute that is named like a region, so that it is known where in the picture it stands. A class that is "
+    "attribute of which it is known in which region of the picture it stands. A class that is "
     "recognized less often where something is missing, or there, that has nothing to do with it may be recognized by "
     "it. Each p allows for all classes and contexts that were looked at.",
     formula="right answers / answers of the cell (class, context); difference: the cell against all others of its "

@@ -88,6 +88,7 @@ class ProbeSet:
     manifest_sha256: str
     total: int  # rows before --limit
     within: tuple[tuple[str, ...], ...] = ()
+    places: Mapping[str, str] = dataclasses.field(default_factory=dict)  # attribute -> region that it stands in
     notes: tuple[str, ...] = ()  # sentences for the terminal and the report
     region_sources: Any = None  # private to audit.probes
     alignment: Any = None  # by landmarks, where the pictures are not aligned as they are; private to audit.probes

@@ -27,6 +27,7 @@ class ProbeFile:
     bands: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
     aligned: bool | None = None
     regions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    places: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def read_config(folder: Path) -> ProbeFile:
@@ -54,7 +55,7 @@ def read_config(folder: Path) -> ProbeFile:
 
 
 def _probe(probe: Mapping[str, Any], regions: Mapping[str, Any], path: Path) -> ProbeFile:
-    known = ("label", "subject", "groups", "aligned", "bands")
+    known = ("label", "subject", "groups", "aligned", "bands", "places")
     for key in probe:
         if key not in known:
             raise SettingsError(
@@ -65,13 +66,16 @@ def _probe(probe: Mapping[str, Any], regions: Mapping[str, Any], path: Path) -> 
         key: _expect(probe[key], str, "a column's name", where + key) for key in ("label", "subject") if key in probe
     }
     groups = _expect(probe.get("groups", []), list, "a list of columns", where + "groups")
-    bands = _expect(probe.get("bands", {}), dict, "a table", where + "bands")
+    bands, places = (_expect(probe.get(key, {}), dict, "a table", where + key) for key in ("bands", "places"))
     return ProbeFile(
         **texts,
         groups=tuple(_expect(group, str, "a column's name", where + "groups") for group in groups),
         bands={name: edges(numbers, f"{where}bands.{name}") for name, numbers in bands.items()},
         aligned=_expect(probe["aligned"], bool, "true or false", where + "aligned") if "aligned" in probe else None,
         regions=regions,
+        places={
+            name: _expect(region, str, "a region's name", f"{where}places.{name}") for name, region in places.items()
+        },
     )
 
 

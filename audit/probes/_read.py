@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from audit.errors import ProbeError, UsageError
+from audit.errors import ProbeError, SettingsError, UsageError, nearest
 from audit.probes import LAYOUTS, Layout, ProbeOptions, ProbeSet
 from audit.probes._alignment import align
 from audit.probes._config import NAME, ProbeFile, edges, read_config
@@ -71,6 +71,7 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
     notes += one_valued(raw.iloc[rows], roles, asked, usual)
     kept = table.iloc[rows].reset_index(drop=True)
     regions = read_regions(folder, raw.iloc[rows], list(kept["path"]), config.regions, inside, source)
+    _check_places(config, [str(column) for column in raw.columns], regions.names, folder)
     aligned = next(a for a in (options.aligned, config.aligned, listing.aligned) if a is not None)
     return ProbeSet(
         folder=folder,
@@ -79,6 +80,7 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
         subject=roles.subject,
         groupings=groups,
         regions=regions.names,
+        places={**{name: name for name in regions.names}, **config.places},
         aligned=aligned,
         manifest_sha256=_manifest_hash(files, paths),
         total=len(table),
@@ -88,6 +90,20 @@ def read(folder: Path, options: ProbeOptions) -> ProbeSet:
         alignment=align(regions.landmarks.points) if regions.landmarks is not None and not aligned else None,
         files={name: _hash(folder / name) for name in (NAME, LANDMARKS) if (folder / name).is_file()},
     )
+
+
+def _check_places(config: ProbeFile, columns: Sequence[str], regions: Sequence[str], folder: Path) -> None:
+    """Whether `[probe.places]` says of a column that there is in which region that there is it stands."""
+    for name, region in config.places.items():
+        for what, value, known in (("column", name, columns), ("region", region, regions)):
+            if value not in known:
+                raise SettingsError(
+                    f"the probe set has no such {what}",
+                    value=value,
+                    allowed=tuple(known),
+                    where=f"{folder / NAME}: probe.places",
+                    hint=nearest(value, known),
+                )
 
 
 def _layout(folder: Path, name: str | None) -> Layout:

@@ -123,6 +123,17 @@ def test_without_a_region_of_the_same_name_the_reason_says_what_to_write() -> No
 
     assert found == []
     assert "region.badge" in skipped[0].reason
+    assert "[probe.places]" in skipped[0].reason
+
+
+def test_an_attribute_can_stand_in_a_region_of_another_name() -> None:
+    table = with_badge(1, 0.25)
+    table["focus"] = {(m, "corner", d): v for (m, _, d), v in table["focus"].items()}
+    found = measured({**table, "places": {"badge": "corner"}})
+
+    assert found["co_occurrence", ""].parameters == {"context": "badge"}
+    assert found["context_mass", "all"].parameters["region"] == "corner"
+    assert found["co_occurrence", ""].disparities[0].clear
 
 
 def test_the_label_is_no_context_of_itself() -> None:

@@ -178,3 +178,25 @@ def test_settings_that_an_editor_saved_with_a_byte_order_mark_are_read(tmp_path)
     probe = probe_of(tmp_path, {"kind": ["f"]}, '\ufeff[probe]\nlabel = "kind"\n')
 
     assert probe.label == "kind"
+
+
+def test_an_attribute_stands_in_the_region_of_its_name_or_in_the_one_that_the_folder_names(tmp_path) -> None:
+    columns: dict[str, list[object]] = {"gender": ["f", "m"], "make_up": ["yes", "no"], "region.mouth": ["1,1,5,5"] * 2}
+    plain = probe_of(tmp_path, columns)
+    named = probe_of(tmp_path, columns, '[probe.places]\nmake_up = "mouth"')
+
+    assert (plain.places, named.places) == ({"mouth": "mouth"}, {"mouth": "mouth", "make_up": "mouth"})
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('make_up = "moth"', r"no such region, got 'moth'\. Allowed: mouth\. Did you mean mouth"),
+        ('makeup = "mouth"', r"no such column, got 'makeup'.* Did you mean make_up"),
+        ("make_up = 3", "places.make_up"),
+    ],
+)
+def test_a_place_that_is_none_is_refused_with_its_key(tmp_path, line: str, words: str) -> None:
+    columns: dict[str, list[object]] = {"gender": ["f", "m"], "make_up": ["yes", "no"], "region.mouth": ["1,1,5,5"] * 2}
+    with pytest.raises(SettingsError, match=words):
+        probe_of(tmp_path, columns, f"[probe.places]\n{line}")

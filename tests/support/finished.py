@@ -32,7 +32,8 @@ def finished(
     min_subjects: int = 30,
     readable: Any = None,
     attributes: Mapping[str, Sequence[str | None]] | None = None,
-    focus: Mapping[str, Any] | None = None,
+    focus: Mapping[tuple[str, str, str], Any] | None = None,
+    places: Mapping[str, str] | None = None,
 ) -> Finished:
     """A table as a run leaves it, the rates measured already. `labels` and `decisions` are indices, -1 for none.
 
@@ -80,6 +81,7 @@ def finished(
         summary=summary,
         options=options,
         measurements=summary.of(values, measures)[0],
+        places={**{region: region for _, region, _ in focus or {}}, **(places or {})},
         values=lambda column: values[:, [m.column for m in measures].index(column)],
     )
 
