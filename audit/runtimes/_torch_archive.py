@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from audit.errors import ModelError, UnsafeModel
 
+MOST_MEMBERS = 50_000  # a large network has one for each weight: some thousands
+
 
 def check_archive(path: Path, *, kind: str, export: str) -> list[str]:
     """The members of the archive's one folder, without the folder's name.
@@ -42,6 +44,8 @@ def check_archive(path: Path, *, kind: str, export: str) -> list[str]:
         raise UnsafeModel(f"the archive has {reason}", value=next(iter(outside), None), where=path)
     if len(tops) != 1:
         raise UnsafeModel("the archive has members outside its one folder", value=len(tops), where=path, hint=export)
+    if len(names) > MOST_MEMBERS:
+        raise UnsafeModel("the archive has far too many members", value=f"{len(names):,}", where=path)
     unpacked = sum(member.file_size for member in members)
     if unpacked > 10 * path.stat().st_size + 2**28:
         raise UnsafeModel("the archive unpacks to far more than its size", value=f"{unpacked} bytes", where=path)

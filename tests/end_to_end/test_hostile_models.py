@@ -384,3 +384,30 @@ def test_a_size_that_nobody_states_is_asked_for(
     assert "nothing says how large the model wants its pictures" in line
     assert "net.onnx.toml" in line
     assert "size = [224, 224]" in line
+
+
+def test_a_layer_that_is_not_finite_is_skipped_with_the_reason(tmp_path: Path, faces: Path) -> None:
+    """The roots of negative numbers, which the network itself puts right before they reach its output."""
+    model = networks.small_cnn()
+    conv, relu, *rest = list(model.graph.node)
+    repair = [
+        helper.make_node("Sqrt", [conv.output[0]], ["root"]),
+        helper.make_node("Tanh", ["root"], ["broken"], name="/broken/Tanh"),
+        helper.make_node("IsNaN", ["broken"], ["is_nan"]),
+        helper.make_node("Constant", [], ["zero"], value_float=0.0),
+        helper.make_node("Where", ["is_nan", "zero", "broken"], [relu.output[0]]),
+    ]
+    del model.graph.node[:]
+    model.graph.node.extend([conv, *repair, *rest])
+    path = networks.save(model, tmp_path / "net.onnx")
+    status = main([str(path), "--probe", str(faces), "--out", "run", "--accept-chance", "-q", "--formats", "md"])
+    record = json.loads(Path("run", "audit.json").read_text())
+    skipped = {(s["parameters"].get("layer"), s["reason"]) for s in record["skipped"] if "activation" in s["measure"]}
+    finite = {
+        m["parameters"]["layer"] for m in record["measurements"] if m["overall"]["value"] and "layer" in m["parameters"]
+    }
+
+    assert status == 0
+    assert {layer for layer, reason in skipped if "not finite for any image" in reason} == {"broken"}
+    assert {"features.0", "features.3"} <= finite
+    assert record["model"]["classes"] == ["a", "b", "c"]

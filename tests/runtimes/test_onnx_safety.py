@@ -199,3 +199,23 @@ def test_damaged_files_open_or_end_in_one_quiet_line(
     assert not [text for text in told if "\n" in text]
     assert capfd.readouterr() == ("", "")
     assert [found.name for found in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_graphs_within_graphs_without_end_are_refused(tmp_path: Path) -> None:
+    """Deeper than any parser goes: written byte by byte."""
+
+    def field(number: int, content: bytes) -> bytes:
+        length, size = [], len(content)
+        while size > 127:
+            length.append(size & 127 | 128)
+            size >>= 7
+        return bytes([number << 3 | 2, *length, size]) + content
+
+    graph = b""
+    for _ in range(5000):
+        graph = field(1, field(4, b"If") + field(5, field(6, graph)))
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"\x08\x08" + field(7, graph))
+
+    with pytest.raises(ModelError, match="not an ONNX model, or cut short"):
+        open_model(path)

@@ -324,3 +324,12 @@ def test_an_error_that_the_model_raises_is_told_in_one_line(tmp_path: Path) -> N
     with pytest.raises(ModelError, match="does not take pictures of this shape: the model itself raises .*7 high"):
         model.describe((1, 3, 8, 8))
     assert model.describe((1, 3, 7, 7)).outputs[0].shape == (None, 3)
+
+
+def test_an_archive_of_fifty_thousand_members_is_refused(tmp_path: Path) -> None:
+    path = networks.save(Tiny(), tmp_path / "model.pt")
+    with zipfile.ZipFile(path, "a") as archive:
+        for at in range(51_000):
+            archive.writestr(f"model/data/{at + 9}", b"")
+    with pytest.raises(UnsafeModel, match="far too many members, got '51,0"):
+        open_model(path)
