@@ -51,7 +51,7 @@ def activation_strength(context: Context) -> Iterator[Measure | Skipped]:
                 compute=functools.partial(_strength, layer=layer.name, reduction=reduction),
                 parameters={"layer": layer.name, "reduction": reduction},
                 diagnostic=True,
-                absent="the layer's values are not finite for any image: an overflow or a division by zero in the network",
+                absent="the layer's values are not finite for any image: an overflow or a division by zero",
             )
 
 
