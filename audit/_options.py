@@ -236,8 +236,8 @@ faces_option = _option(
     topic=_OUTPUT,
     is_flag=True,
     default=None,
-    help="Show misjudged pictures in the HTML and PDF reports, which are personal data then (off: no face and no "
-    "per-image map leaves the probe folder).",
+    help="Show misjudged pictures in the HTML and PDF reports, which are personal data then (off: no face "
+    "leaves the probe folder, and no report has the map of one picture).",
 )
 machine_options = _together(
     (

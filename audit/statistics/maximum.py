@@ -17,7 +17,7 @@ cell differs when its own difference is beyond what that maximum keeps to, 1 - a
   its clearest cell.
 
 What it assumes: without a difference subjects are exchangeable, spread included. A small group whose maps spread twice
-as widely around the same mean gets a mark in up to 10 of 100 sets in place of 5 (simulated).
+as widely around the same mean gets a mark in 11 of 100 sets in place of 5 (60 against 300 people, simulated).
 
 Source: P. H. Westfall and S. S. Young, Resampling-Based Multiple Testing, 1993; for pictures T. E. Nichols and A. P.
 Holmes, Human Brain Mapping 15, 2002; studentized after A. Janssen, Statistics and Probability Letters 36, 1997.
