@@ -49,7 +49,7 @@ ELEMENTWISE = {*GATED, "Relu", "Add", "Sub", "Mul", "Div", "Pow", "Cast", "Ident
 # What may stand between a convolution and its non-linearity.
 NORMS = {"BatchNormalization", "InstanceNormalization", "GroupNormalization", "LayerNormalization"}
 SETTLING = {*NORMS, "Add", "Sum", "Sub", "Mul", "Div", "Identity", "Dropout"}
-LINEAR = {*SETTLING, "Cast", "QuantizeLinear", "DequantizeLinear"}
+LINEAR = {*SETTLING, "Cast", "QuantizeLinear", "DequantizeLinear", "Transpose"}
 # Without an input that depends on the picture, and yet not known beforehand: chance, and bodies that see outer values.
 NOT_CONSTANT = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
 NOT_CONSTANT |= {"If", "Loop", "Scan"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,8 @@ class OnnxModel:
         self._tapped: InferenceSession | None = None
         self._apart = False  # outputs come from the untouched session although there is a tapped one
         self._request = Request(output=self.outputs[0].name)
-        self._strengths: dict[tuple[str, str], str] = {}  # names of the values in the tapped copy
+        # Names of the values in the tapped copy, each with that of the mean.
+        self._strengths: dict[tuple[str, str], tuple[str, str]] = {}
         self._activation: str | None = None
         self._onward: Onward | None = None
         self._rerun: Rerun | None = None
@@ -150,8 +152,10 @@ class OnnxModel:
                 if reduction not in REDUCTIONS:
                     raise ModelError(f"unknown reduction of the layer {name!r}", value=reduction, allowed=REDUCTIONS)
                 vector = name in seen.vectors
-                strength = taps.reduction(place, reduction, channels=channels[name], vector=vector)
-                self._strengths[name, reduction] = strength
+                value, mean = (
+                    taps.reduction(place, one, channels=channels[name], vector=vector) for one in (reduction, "mean")
+                )
+                self._strengths[name, reduction] = value, mean
         if request.cam_layer is not None:
             place = seen.places[self._layer(seen, request.cam_layer, spatial=True)]
             self._activation = taps.activation(place)
@@ -165,7 +169,8 @@ class OnnxModel:
         images = np.ascontiguousarray(images.astype(self.inputs[0].dtype, copy=False))
         if self._tapped is None:
             return Capture(outputs=self._outputs_of(self._untouched(), images), strengths={})
-        names = [self._request.output, *self._strengths.values(), *([self._activation] if self._activation else ())]
+        names = [self._request.output, *itertools.chain(*self._strengths.values())]
+        names += [self._activation] if self._activation else []
         more = self._onward.names if self._onward is not None else []
         asked = list(dict.fromkeys([*names, *more]))
         seen = [
@@ -181,7 +186,7 @@ class OnnxModel:
         activation = got[self._activation] if self._activation else None
         return Capture(
             outputs=outputs,
-            strengths={key: got[name].reshape(-1).astype(np.float64) for key, name in self._strengths.items()},
+            strengths={key: _strength(got[value], got[mean]) for key, (value, mean) in self._strengths.items()},
             activation=activation,
             gradient=self._gradient(seen, activation),
             tail=self._rerun.of(seen) if self._rerun is not None else None,
@@ -312,6 +317,14 @@ def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     import numpy as np
 
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _strength(values: NDArray[Any], means: NDArray[Any]) -> NDArray[np.float64]:
+    """One number a picture, NaN where there is one among its values: onnxruntime passes over it when it takes the
+    largest."""
+    import numpy as np
+
+    return np.where(np.isnan(means), np.nan, values).reshape(-1).astype(np.float64)
 
 
 def _difference(bare: NDArray[np.float32], tapped: NDArray[np.float32]) -> tuple[float, bool]:
