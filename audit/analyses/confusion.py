@@ -58,10 +58,10 @@ def _matrix(finished: Finished, judged: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _mistakes(counts: NDArray[np.int64]) -> list[tuple[int, int]]:
     """(label, decision) of the mistakes to list: all that labels allow, or the most frequent ones."""
     size = len(counts)
-    possible = [(i, j) for i in range(size) for j in range(size) if i != j and counts[i].sum()]
     if size <= ALL_UP_TO:
-        return possible
-    made = [mistake for mistake in possible if counts[mistake]]
+        return [(i, j) for i in range(size) for j in range(size) if i != j and counts[i].sum()]
+    # Of a thousand classes a million mistakes are possible: only those that were made are looked at.
+    made = [(i, j) for i, j in np.argwhere(counts).tolist() if i != j]
     return sorted(made, key=lambda mistake: (-counts[mistake], mistake))[:MOST_FREQUENT]
 
 

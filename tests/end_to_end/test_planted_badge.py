@@ -89,12 +89,21 @@ def test_it_does_not_where_the_badge_means_nothing(networks: list[Planted]) -> N
 @pytest.mark.timeout(1200)
 def test_it_is_so_whatever_the_seed(tmp_path: Path) -> None:
     runs = [audited(tmp_path / str(seed), seed=seed, people=90) for seed in range(10, 13)]
-    for measure, gender, badge, sign in (
-        ("context_mass", "female", "yes", 1),
-        ("co_occurrence", "female", "no", -1),
-        ("co_occurrence", "male", "yes", -1),
-    ):
-        means = np.mean([[sign * n.cell(measure, gender, badge) for n in run] for run in runs], axis=0)
-        assert rising(iter(means)), (measure, gender, badge, means)
+    mass = np.mean([[n.cell("context_mass", "female", "yes") for n in run] for run in runs], axis=0)
+    sway = np.mean([[_sway(n) for n in run] for run in runs], axis=0)
+    assert rising(iter(mass)), mass
+    assert rising(iter(sway)), sway
+    for gender, badge in (("female", "no"), ("male", "yes")):
+        right = np.mean([[n.cell("co_occurrence", gender, badge) for n in run] for run in runs], axis=0)
+        assert rising(iter(-right[1:])), right
     assert [bool(said(run[0])) for run in runs] == [False] * len(runs)
     assert [bool(said(run[-1])) for run in runs] == [True] * len(runs)
+
+
+def _sway(planted: Planted) -> float:
+    """By how much the badge moves answers toward women, whoever wears it: mean over the two genders."""
+    toward = [
+        planted.cell("co_occurrence", gender, with_it) - planted.cell("co_occurrence", gender, without)
+        for gender, with_it, without in (("female", "yes", "no"), ("male", "no", "yes"))
+    ]
+    return float(np.mean(toward))
