@@ -122,7 +122,9 @@ def _between(check: TrustCheck) -> str:
 
 def _ratio(value: float | None) -> str:
     """A correlation: limits of the interval can lie beyond its ends, which nobody needs to see."""
-    return "–" if value is None else numbers.ratio(min(1.0, max(-1.0, value))).replace("-", numbers.MINUS)
+    if value is None:
+        return "–"
+    return numbers.MINUS * (value < 0) + numbers.ratio(min(1.0, abs(value)))
 
 
 def _levels(reading: Reading, trust: Trust) -> Table:

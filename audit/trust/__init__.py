@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["BUDGET", "MOST", "Sampled", "check_maps"]
 
 EACH = 1 + len(SHARES) + 3 * STEPS + 1  # passes of one picture: its map, that of other weights, and parts taken away
-MOST = 32  # pictures: 544 passes, and a few of noise to open networks with other weights
+MOST = 32  # pictures: 544 passes, which leaves room for the noise that networks with other weights are opened with
+OPENING = 40  # passes of noise that the networks with other weights are opened with, at most
 FEWEST = 8  # people: as many as there are draws of weights
 FEWEST_CELLS = 9  # of a map: fewer can't be put into an order worth the name
 
@@ -80,7 +81,7 @@ def check_maps(
     if "forward" in plan.mapper.method.needs:  # such a map takes as many passes as it looks at changed pictures
         one = _sampled(plan, rows[:1], decisions, subjects, passes)
         each = EACH + (1 + len(SHARES)) * (max(passes.done, 1) - 1)
-        rows = rows[: max(0, BUDGET - passes.done) // each]
+        rows = rows[: max(0, BUDGET - OPENING - passes.done) // each]
         if len(one) and len(rows) < FEWEST:
             return _skipped(
                 f"one map of the method {plan.mapper.method.title} takes {passes.done:,} passes, so the "

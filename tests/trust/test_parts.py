@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from audit.result import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Estimate
+from audit.settings import RunSettings
 from audit.statistics.paired import mean_over
+from audit.trust import BUDGET, EACH, MOST, OPENING
 from audit.trust.deletion import by_map, without
-from audit.trust.randomization import rank_correlation
+from audit.trust.randomization import DRAWS, SHARES, rank_correlation
 from audit.trust.sample import draw
 from audit.trust.verdict import order_state, randomization_state, together
 from tests.support import slow_trust
@@ -200,3 +202,9 @@ def test_chance_is_seldom_taken_for_support(errors: str) -> None:
 def test_chance_is_taken_for_support_one_time_in_twenty(errors: str, people: int) -> None:
     """Two looks at 2.5 % each; skewed areas err to the careful side."""
     assert false_alarms(4_000, people, errors) < 0.06
+
+
+def test_the_budget_reaches_for_as_many_pictures_as_may_be_asked_for() -> None:
+    assert RunSettings().trust == MOST
+    assert MOST * EACH + OPENING <= BUDGET == 600
+    assert len(DRAWS) == len(SHARES)
