@@ -8,6 +8,8 @@ import dataclasses
 import json
 import logging
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -341,17 +343,17 @@ def read_run(folder: str | Path) -> AuditResult:
         record = dict(json.loads((folder / RECORD).read_bytes()))
         maps: tuple[MeanMap, ...] = ()
         if (folder / TALLIES).is_file():
-            with np.load(folder / TALLIES, allow_pickle=False) as held:
+            with (folder / TALLIES).open("rb") as stream, np.load(stream, allow_pickle=False) as held:
                 maps = unpack(held)
         differences: tuple[DifferenceMap, ...] = ()
         if (folder / DIFFERENCES).is_file():
-            with np.load(folder / DIFFERENCES, allow_pickle=False) as held:
+            with (folder / DIFFERENCES).open("rb") as stream, np.load(stream, allow_pickle=False) as held:
                 differences = unpack_differences(record.get("difference_maps", ()), held)
         table = folder / TABLE
         return AuditResult.from_json(
             record, mean_maps=maps, difference_maps=differences, records=table if table.is_file() else None
         )
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UnusableInput(f"the record is broken: {error}", where=folder / RECORD) from error
 
 

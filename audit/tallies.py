@@ -63,6 +63,12 @@ def pack_differences(maps: tuple[DifferenceMap, ...]) -> dict[str, Any]:
 
 def unpack_differences(rows: Sequence[Mapping[str, Any]], held: Mapping[str, Any]) -> tuple[DifferenceMap, ...]:
     """Difference maps from the record's `difference_maps` and an opened .npz file."""
-    return tuple(
-        DifferenceMap.of(row, {name: held.get(f"{name}-{i}") for name in _ARRAYS}) for i, row in enumerate(rows)
-    )
+    return tuple(DifferenceMap.of(row, _arrays(held, i, row.get("p_value") is not None)) for i, row in enumerate(rows))
+
+
+def _arrays(held: Mapping[str, Any], number: int, tested: bool) -> dict[str, Any]:  # noqa: FBT001 one caller
+    found = {name: held[f"{name}-{number}"] for name in (_ARRAYS if tested else _ARRAYS[:2])}
+    shapes = {array.shape for array in found.values()}
+    if len(shapes) > 1 or any(a.ndim != 2 or a.size == 0 or a.dtype.kind != "f" for a in found.values()):
+        raise ValueError(f"difference map {number} has arrays that don't fit together")
+    return {"p_cells": None, **found}

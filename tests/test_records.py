@@ -311,3 +311,13 @@ def test_maps_by_group_are_kept_once_and_not_for_every_batch(tmp_path: Path) -> 
 
     assert all(piece.mean_maps == () for piece in run._pending)
     assert run.collect()[0].counts.tolist() == [[5, 5], [5, 5]]
+
+
+@pytest.mark.parametrize("name", ["tallies.npz", "difference_maps.npz"])
+@pytest.mark.parametrize("held", [b"", b"PK\x03\x04 cut short", b"no archive"], ids=["empty", "cut", "other"])
+def test_a_broken_archive_of_maps_is_told_as_such(tmp_path: Path, name: str, held: bytes) -> None:
+    finished(tmp_path / "out")
+    (tmp_path / "out" / name).write_bytes(held)
+
+    with pytest.raises(UnusableInput, match="the record is broken"):
+        read_run(tmp_path / "out")
