@@ -33,8 +33,8 @@ FORMS = ("onnx", "traced", "exported")
 MAPPED = [name for name in zoo.ZOO if name != "perceptron"]
 IMAGES = noise(3, size=zoo.SIZE)
 TARGETS = np.array([0, 1, 1])
-# Single precision loses digits where a weight is a small difference of two logits (of a class token, most of all), or is
-# divided by the sum of a channel that has both signs and adds up to next to nothing.
+# Single precision loses digits where a weight is a small difference of two logits (most of all of a class token), or
+# is divided by the sum of a channel that has both signs and adds up to next to nothing.
 NEAR = {"ablationcam": 5e-5, "xgradcam": 5e-5}
 Maps = dict[str, NDArray[np.float64]]  # by library and method
 
