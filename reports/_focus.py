@@ -10,6 +10,7 @@ from reports import _difference_maps as difference_maps
 from reports import _figures as figures
 from reports import _numbers as numbers
 from reports._document import Block, Picture, Section, Text
+from reports._evidence import evidence
 from reports._grouped import difference_table, group_tables
 from reports._inside import OF_THE_LABEL
 from reports._mapped import mapped
@@ -71,6 +72,7 @@ def _intro(reading: Reading, mass: Sequence[Measurement]) -> Iterator[Block]:
     whole = overview(reading, mass)
     if whole is not None:
         yield whole
+    yield from evidence(reading)
     yield Text(FURTHER, role="small")
     if reading.result.probe.get("aligned") == "landmarks":
         yield Text(
