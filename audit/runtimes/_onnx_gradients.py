@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Gradient = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 
 NO_TORCH = (
-    "the head is not a pool and a linear layer, and then gradients of an ONNX file need torch: "
+    "gradients of an ONNX file need torch unless they follow from a pool and a linear layer at its end: "
     "pip install 'bias-audit[torch]'"
 )
 

@@ -208,7 +208,26 @@ def test_what_is_not_finite_in_one_picture_stays_in_its_map(tmp_path: Path) -> N
     np.testing.assert_allclose(maps[[0, 2]], healthy[[0, 2]], rtol=1e-5)
 
 
-def flattened(extra: str | None = None) -> onnx.ModelProto:
+@pytest.mark.torch
+def test_gradients_of_a_fixed_batch_are_those_of_a_free_one(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    targets, found = np.array([0, 1, 1, 0, 1, 0]), []
+    for batch in ("batch", 4):
+        model = open_model(networks.save(flattened(batch=batch), tmp_path / "net.onnx"))
+        model.describe((1, 3, 8, 8))
+        model.prepare(Request(output="logits", cam_layer="relu", gradients=True))
+        for seed in range(2):
+            captured = model.run(pictures((6, 3, 8, 8), seed=seed))
+            assert captured.gradient is not None
+            found.append(captured.gradient(targets))
+
+    np.testing.assert_allclose(found[0], found[2], rtol=1e-6)
+    np.testing.assert_allclose(found[1], found[3], rtol=1e-6)
+    assert found[0].shape == (6, 4, 8, 8)
+    assert not np.array_equal(found[0][0], found[0][1])
+
+
+def flattened(extra: str | None = None, batch: int | str = "batch") -> onnx.ModelProto:
     """A head that reads the flattened map, so that gradients go through the tail; `extra` stands on the way."""
     net = networks.Net()
     x = net.add("Relu", net.conv("image", (3, 4), 3, name="/conv/Conv"), name="/relu/Relu")
@@ -216,4 +235,4 @@ def flattened(extra: str | None = None) -> onnx.ModelProto:
     if extra:
         y = net.add("Add", y, net.add("Unsqueeze", net.add("ReduceMean", net.add(extra, x), axes=[1], keepdims=0),
                                       net.weight(np.array([1]))), out="logits")  # fmt: skip
-    return net.model(("batch", 3, 8, 8), {y: ("batch", 2)})
+    return net.model((batch, 3, 8, 8), {y: (batch, 2)})
