@@ -28,9 +28,8 @@ MOST_DRAWN = 4
 MOST_GROUPS = 12
 MOST_LINES = 48
 FURTHER = (
-    "All of this is about the map of the class that was answered. Below, groups are compared; lift stands where they "
-    "differ most. Maps of the true class, right and wrong answers by group and further measures are in "
-    "tables/focus.csv."
+    "Below, groups are compared; lift stands where they differ most. Maps of the true class, right and wrong answers "
+    "by group and further measures are in tables/focus.csv."
 )
 WIDE = 6  # regions side by side: their names are short
 
