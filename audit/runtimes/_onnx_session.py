@@ -63,6 +63,8 @@ class Sessions:
         options.intra_op_num_threads = self.threads or 0
         # Threads that wait in a loop take the cores that decode the next pictures.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Planning ahead takes the memory of a second pass in one piece, beside the pieces of the first: no time saved.
+        options.enable_mem_pattern = False
         if not optimize:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         model = model or self._source

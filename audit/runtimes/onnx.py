@@ -171,6 +171,7 @@ class OnnxModel:
             return Capture(outputs=self._outputs_of(self._untouched(), images), strengths={})
         names = [self._request.output, *itertools.chain(*self._strengths.values())]
         names += [self._activation] if self._activation else []
+        bare = self._answers(images) if self.guard is None else None
         more = self._onward.names if self._onward is not None else []
         asked = list(dict.fromkeys([*names, *more]))
         seen = [
@@ -179,10 +180,10 @@ class OnnxModel:
         ]
         got = {name: _joined([piece.values[name][: piece.real] for piece in seen]) for name in names}
         outputs = _rows(got[self._request.output])
-        if self.guard is None:
-            self._compare(outputs, self._outputs_of(self._untouched(), images))
+        if bare is not None:
+            self._compare(outputs, bare)
         if self._apart:
-            outputs = self._outputs_of(self._untouched(), images)
+            outputs = bare if bare is not None else self._outputs_of(self._untouched(), images)
         activation = got[self._activation] if self._activation else None
         return Capture(
             outputs=outputs,
@@ -277,14 +278,18 @@ class OnnxModel:
         names = [self._request.output]
         return _rows(run_in_batches(lambda fed: self._once(session, names, fed), images, self.batch)[0])
 
+    def _answers(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """The untouched model's. It is closed again before the copy runs: each takes the memory of a whole pass."""
+        outputs = self._outputs_of(self._untouched(), images).copy()  # onnxruntime's own array keeps its memory alive
+        self._bare = None
+        return outputs
+
     def _compare(self, tapped: NDArray[np.float32], bare: NDArray[np.float32]) -> None:
         """Decide on the first batch where the outputs of all batches come from."""
         self.guard, same = _difference(bare, tapped)
         self._apart = self.guard > GUARD_TOLERANCE or not same
         if self._apart:
             self.notes = (APART.format(self.guard),)
-        else:
-            self._bare = None
 
 
 class OnnxRuntime:
