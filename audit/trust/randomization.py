@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from audit.errors import ModelError
+from audit.errors import ModelError, UsageError
 from audit.result import TrustLevel
 from audit.statistics.paired import mean_over
 
@@ -40,7 +40,7 @@ def levels(plan: Plan, sampled: Sampled, seed: int, alpha: float, passes: Passes
             mine = np.flatnonzero(draws == number)
             try:
                 maps, layers, of = _maps(plan, sampled.take(mine), share, seed * max(DRAWS) + number, passes)
-            except ModelError as error:
+            except (ModelError, UsageError) as error:
                 return error.what
             values[mine] = [rank_correlation(a, b) for a, b in zip(sampled.maps[mine], maps, strict=True)]
         people = len(np.unique(sampled.subjects[np.isfinite(values)]))
