@@ -197,6 +197,7 @@ def scripted(tmp_path: Path) -> Path:
     return torch_networks.save(Tiny(), tmp_path / "model.pt")
 
 
+HUGE = 2**58  # numbers: more bytes than any machine can name
 DEEP = 20_000
 LINES = {
     "writes a file": (f'z = torch.from_file("{MARK}", True, 4)', "the model's code names from_file"),
@@ -204,6 +205,7 @@ LINES = {
     "saves it by another name": (f'here = torch\n    keep = here.save\n    keep(x, "{MARK}")', "calls aten::save"),
     "a foreign library": ("z = ops.evil.run(x)", "torch can't load the file"),
     "a foreign class": ("z = torch.classes.evil.Thing()", "an object of a library that nobody vouches for"),
+    "memory without end": (f"weight = weight + torch.sum(torch.zeros([{HUGE}]))", "asks for more memory than this"),
     "brackets without end": ("z = " + "(" * DEEP + "1" + ")" * DEEP, "nested too deeply"),
     "sums without end": ("z = " + "+".join(["x"] * DEEP), "nested too deeply"),
     "calls without end": ("z = x" + ".t()" * DEEP, "nested too deeply"),
@@ -218,6 +220,7 @@ def test_a_torchscript_file_that_means_harm_is_refused(
     from tests.runtimes.test_torchscript_safety import rewritten
 
     line, expected = LINES[name]
+    Path("model.pt.toml").write_text("[model.input]\nsize = [8, 8]\n")
     rewritten(scripted, "    weight = self.weight\n", f"    weight = self.weight\n    {line}\n")
     status, shown = said(capsys, "inspect", scripted)
 
