@@ -39,17 +39,41 @@ BUILDERS: dict[str, Callable[[Path], None]] = {"onnx": _onnx, "torchscript": _to
 TABLES = ("predictions",)  # of what a model said: nothing in them is computed, and tests of their own say what holds
 
 
-@pytest.fixture(params=[name for name in RUNTIMES.names() if name not in TABLES])
-def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A small network of each format: three classes, pictures of 16 x 16."""
-    build = fixture_of(
-        request.param,
-        BUILDERS,
-        kind="runtime",
-        add="a function that writes a small network to BUILDERS in tests/contracts/test_runtimes.py",
-    )
-    path = tmp_path / f"net{RUNTIMES.get(request.param).suffixes[0]}"
-    build(path)
+# Further kinds of network, written the way that a format's own files are; every test runs over them, too.
+NETWORKS = ("residual", "swin")
+WAYS = {"onnx": "onnx", "torchscript": "traced", "exported": "exported"}
+CASES = [
+    *((runtime, "") for runtime in RUNTIMES.names() if runtime not in TABLES),
+    *((runtime, network) for runtime in WAYS for network in NETWORKS),
+]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], bytes]:
+    """A network's file in a format, written once."""
+    made: dict[tuple[str, str], bytes] = {}
+
+    def get(runtime: str, network: str) -> bytes:
+        if (runtime, network) not in made:
+            path = tmp_path_factory.mktemp("written") / f"net{RUNTIMES.get(runtime).suffixes[0]}"
+            if network:
+                pytest.importorskip("torch")
+                zoo = pytest.importorskip("tests.support.torch_zoo")
+                path = zoo.write(zoo.build(network), path.parent, WAYS[runtime], size=16)
+            else:
+                add = "a function that writes a small network to BUILDERS in tests/contracts/test_runtimes.py"
+                fixture_of(runtime, BUILDERS, kind="runtime", add=add)(path)
+            made[runtime, network] = path.read_bytes()
+        return made[runtime, network]
+
+    return get
+
+
+@pytest.fixture(params=CASES, ids=["-".join(filter(None, case)) for case in CASES])
+def path(request: pytest.FixtureRequest, files: Callable[[str, str], bytes], tmp_path: Path) -> Path:
+    """Small networks in each format: a few classes, pictures of 16 x 16."""
+    path = tmp_path / f"net{RUNTIMES.get(request.param[0]).suffixes[0]}"
+    path.write_bytes(files(*request.param))
     return path
 
 
@@ -61,8 +85,9 @@ def _everything(model: Model) -> Request:
     description = model.describe((1, 3, 16, 16))
     layers = default_layers(description.layers)
     output = description.outputs[0].name
-    reductions = {layer.name: REDUCTIONS for layer in layers}
-    return Request(output=output, reductions=reductions, cam_layer=description.heads[output].layer)
+    mapped = description.heads[output].layer
+    reductions = dict.fromkeys((*(layer.name for layer in layers), mapped), REDUCTIONS)
+    return Request(output=output, reductions=reductions, cam_layer=mapped)
 
 
 def test_layers_are_named_once_and_in_order(path: Path) -> None:
@@ -81,7 +106,7 @@ def test_everything_asked_for_is_given(path: Path) -> None:
     model.prepare(request)
     capture = model.run(_images(5))
 
-    assert capture.outputs.shape == (5, 3)
+    assert capture.outputs.shape == (5, model.outputs[0].shape[1])
     assert capture.outputs.dtype == np.float32
     assert set(capture.strengths) == {(name, r) for name, rs in request.reductions.items() for r in rs}
     assert all(v.shape == (5,) and v.dtype == np.float64 for v in capture.strengths.values())
