@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from audit.inspection import Inspection
     from audit.runtimes import Answers, Description, Layer, TensorSpec
 
-UNREAD = "nothing behind it reads its cells but the class token's: a map of it would say nothing"
+UNREAD = "behind it only the class token is read, so a map of its cells would say nothing"
 
 
 def as_text(seen: Inspection) -> str:

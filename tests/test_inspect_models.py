@@ -97,5 +97,5 @@ def test_a_map_that_nothing_reads_is_explained_once(tmp_path: Path) -> None:
     text = " ".join(seen.text().split())
 
     assert unread
-    assert text.count("nothing behind it reads its cells but the class token's") == 1
+    assert text.count("behind it only the class token is read") == 1
     assert text.count("% (1)") == len(unread)
