@@ -132,6 +132,21 @@ def look_inside(
     )
 
 
+def look_again(model: ModelProto, run: Run, seen: Seen, *, half: bool) -> Seen:
+    """What is in the same network with other weights: only its heads are read anew, from two runs; none is looked for
+    where there was none."""
+    read = floated(model.graph)
+    graph = Graph(model, read.nodes)
+    heads: Mapping[str, Head] = {}
+    if seen.description.heads:
+        routes = [_held_source(trace(graph, output), read) for output in seen.logits]
+        places = [place for place in seen.places.values() if not place.inside]
+        shapes = _shapes(graph, model, run, places, routes, set())
+        found = _values(graph, model, run, places, routes, shapes)
+        heads, _ = _heads(graph, routes, places, found, HALF_TOLERANCE if half else tolerance_of(model))
+    return dataclasses.replace(seen, graph=Graph(model), description=dataclasses.replace(seen.description, heads=heads))
+
+
 def _held(place: Place, read: Floated) -> Place:
     """The place where a value is kept: of a network in integers that is what the next layers read, and taking it from
     there leaves together what onnxruntime computes in one piece."""

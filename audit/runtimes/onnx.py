@@ -13,7 +13,7 @@ from audit.errors import ModelError, UsageError, nearest
 from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Description, Head, Model, Randomized, Request, TensorSpec
 from audit.runtimes._batching import pieces, run_in_batches
 from audit.runtimes._limits import check_size
-from audit.runtimes._onnx_describe import Seen, look_inside
+from audit.runtimes._onnx_describe import Seen, look_again, look_inside
 from audit.runtimes._onnx_gradients import NO_TORCH, Backward, of_head
 from audit.runtimes._onnx_input import computes_in_half, first_session, noise_for, output_specs, picture_input
 from audit.runtimes._onnx_lift import lift
@@ -194,9 +194,17 @@ class OnnxModel:
         )
 
     def randomized(self, share: float, seed: int) -> Randomized:
-        model, layers, of = redrawn(self._graph()[0], self.path, share, seed)
-        changed = OnnxModel(self.path, model, self._sessions.of(serialized(model, self.path)))
-        heads = changed.describe(self._shape).heads
+        other, layers, of = redrawn(self._graph()[0], self.path, share, seed)
+        sessions = self._sessions.of(serialized(other, self.path))
+        noise = {self.inputs[0].name: noise_for(self.inputs[0], (self.batch or 1, *self._shape[1:]))}
+
+        def run(model: bytes, names: Sequence[str], feed: Mapping[str, NDArray[Any]] = noise) -> list[NDArray[Any]]:
+            return run_session(sessions.open(model, optimize=False), names, dict(feed), trial=self.path)
+
+        changed = OnnxModel(self.path, other, sessions)
+        changed._shape = self._shape
+        changed._seen = look_again(other, run, self._described(), half=computes_in_half(other))
+        heads = changed._seen.description.heads
         changed.prepare(dataclasses.replace(self._request, reductions={}))
         changed.guard = 0.0  # its outputs are nobody's answer, so there is nothing to hold them against
         return Randomized(model=changed, head=heads.get(self._request.output), layers=layers, of=of)
