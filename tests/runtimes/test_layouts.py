@@ -37,9 +37,14 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("batch", [1, 4])
-@pytest.mark.parametrize("form", ["onnx", "exported"])
-@pytest.mark.parametrize("name", ["residual", "swin"])
+@pytest.mark.parametrize(
+    ("name", "form", "batch"),
+    [
+        ("residual", "exported", 1),
+        ("swin", "exported", 4),
+        *((n, "onnx", b) for n in ("residual", "swin") for b in (1, 4)),
+    ],
+)
 def test_a_fixed_batch_takes_any_number_of_pictures(name: str, form: str, batch: int, tmp_path: Path) -> None:
     network = zoo.build(name)
     if form == "onnx":
@@ -63,8 +68,10 @@ def resizable(network: nn.Module, folder: Path, form: str) -> Path:
     return folder / "net.pt2"
 
 
-@pytest.mark.parametrize("form", ["onnx", "traced", "scripted", "exported"])
-@pytest.mark.parametrize("name", ["residual", "unet"])
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [("residual", "traced"), ("residual", "exported"), ("unet", "onnx"), ("unet", "scripted")],
+)
 def test_an_open_size_is_described_for_each_in_turn(name: str, form: str, tmp_path: Path) -> None:
     network = zoo.build(name)
     model = open_model(resizable(network, tmp_path, form))

@@ -164,8 +164,14 @@ def int8(name: str) -> nn.Module:
 
 
 @pytest.mark.filterwarnings("ignore")  # torch calls its own quantization deprecated
-@pytest.mark.parametrize("form", ["traced", "scripted", "frozen"])
-@pytest.mark.parametrize("name", FUSED)
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        pytest.param(name, form, marks=() if form == "scripted" or name == "plain" else pytest.mark.slow)
+        for name in FUSED
+        for form in ("traced", "scripted", "frozen")
+    ],
+)
 def test_torch_s_int8_is_read_in_its_own_scale(name: str, form: str, tmp_path: Path) -> None:
     network = int8(name)
     model = open_model(zoo.write(network, tmp_path, form))

@@ -21,7 +21,12 @@ from tests.support.torch_networks import noise  # noqa: E402 as above
 
 pytestmark = pytest.mark.torch
 
-CASES = [(name, form) for name in zoo.ZOO for form in zoo.FORMATS]
+FROZEN = ("residual", "depthwise-se", "vit-pooled")  # the same graph as a scripted file's, without names
+CASES = [
+    pytest.param(name, form, marks=pytest.mark.slow if form == "frozen" and name not in FROZEN else ())
+    for name in zoo.ZOO
+    for form in zoo.FORMATS
+]
 
 
 @pytest.fixture(autouse=True, scope="module")
