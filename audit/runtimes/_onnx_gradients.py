@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.errors import ModelError
+from audit.errors import MachineError, ModelError
 from audit.runtimes import Head
 from audit.runtimes._agreement import apart
 from audit.runtimes._onnx_onward import Onward, Piece, cut_up, table
@@ -67,7 +68,8 @@ class Backward:
             if not runs:
                 runs.extend(self._gradient(piece) for piece in pieces)
             parts = cut_up(targets, [piece.real for piece in pieces])
-            return np.concatenate([run(part) for run, part in zip(runs, parts, strict=True)])
+            with enough_memory():
+                return np.concatenate([run(part) for run, part in zip(runs, parts, strict=True)])
 
         return gradient
 
@@ -88,7 +90,9 @@ class Backward:
                 logits = [table(one.numpy()) for one in self._run(network, piece)[0]]
         except (NoTail, Unsupported) as reason:
             return str(reason)
-        except (RuntimeError, ValueError, IndexError, TypeError, KeyError) as error:
+        except MachineError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever torch has against values of these shapes and types
             return f"what is behind it does not run in torch ({str(error).splitlines()[0][:200]})"
         off = max(apart(a, b) for a, b in zip(self._onward.logits(piece), logits, strict=True))
         if not off <= self._tolerance:
@@ -108,4 +112,17 @@ class Backward:
         """Logits, and the leaf that they are computed from."""
         feed = {name: network.tensor(array) for name, array in self._onward.feed(piece, network.inputs).items()}
         leaf = feed[CHANGED].requires_grad_()
-        return network(feed), leaf
+        with enough_memory():
+            return network(feed), leaf
+
+
+@contextlib.contextmanager
+def enough_memory() -> Iterator[None]:
+    """Raises MachineError where torch finds none."""
+    from audit.runtimes._torch_model import check_memory
+
+    try:
+        yield
+    except RuntimeError as error:
+        check_memory(error)
+        raise

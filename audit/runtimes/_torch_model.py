@@ -24,7 +24,7 @@ from audit.runtimes._torch_capture import channels_first, gradient_of, joined, n
 from audit.runtimes._torch_describe import Seen, look_again, look_inside
 from audit.runtimes._torch_input import computing_type, fixed_batches, image_input
 from audit.runtimes._torch_layers import Found
-from audit.runtimes._torch_program import Program, Resumed, Tapped, tensors
+from audit.runtimes._torch_program import Program, Resumed, Taken, Tapped, tensors
 from audit.runtimes._torch_redraw import redraw
 from audit.runtimes._torch_speed import faster_order
 from audit.runtimes._torch_trials import GUARD_TOLERANCE, difference, reason_of, reducible, untouched
@@ -164,9 +164,21 @@ class TorchModel:
                 for name in names
             },
             activation=None if mapped is None else channels_first(mapped[:real], self._layout),
-            gradient=gradient_of(taken.values[0], taken.leaf, real, self._layout) if request.gradients else None,
+            gradient=self._gradient(taken, real, images.shape[1:]) if request.gradients else None,
             tail=self._tail(fed, mapped, rows(taken.values[0], len(fed)), real) if request.tail else None,
         )
+
+    def _gradient(
+        self, taken: Taken, real: int, shape: Sequence[int]
+    ) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+        """`Capture.gradient` of a piece."""
+        found = gradient_of(taken.values[0], taken.leaf, real, self._layout)
+
+        def gradient(targets: NDArray[np.int64]) -> NDArray[np.float32]:
+            with self._running(shape):
+                return found(targets)
+
+        return gradient
 
     def _tail(
         self, images: Any, value: Any, logits: NDArray[np.float32], real: int
