@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.runtimes import Description, Head, Layer, TensorSpec, last_map
+from audit.runtimes import Description, Head, Layer, TensorSpec
 from audit.runtimes._agreement import HALF_TOLERANCE
 from audit.runtimes._cost import shares
 from audit.runtimes._layers import INSIDE, PLAIN, UniqueNames, grids_of, in_order, layout_of, odd, shape_of
 from audit.runtimes._onnx_cost import needed, work_of
-from audit.runtimes._onnx_gradients import NO_TORCH, Backward
+from audit.runtimes._onnx_gradients import no_gradients
 from audit.runtimes._onnx_graph import ACTIVATIONS, Graph, Place
 from audit.runtimes._onnx_heads import NotLinear, Route, compose, trace
 from audit.runtimes._onnx_integers import Floated, floated
@@ -21,7 +21,7 @@ from audit.runtimes._onnx_names import Names
 from audit.runtimes._onnx_onward import tolerance_of
 from audit.runtimes._onnx_safety import bodies, nested_nodes
 from audit.runtimes._onnx_taps import Taps
-from audit.runtimes._onnx_trials import Run, Tried, try_tails
+from audit.runtimes._onnx_trials import Run, try_tails
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,15 +97,9 @@ def look_inside(
     layers = _layers(places, shapes, {head.layer for head in heads.values()}, unlifted, batch)
     named = {place.name: place for place in places}
     logits = {route.output: route.logits for route in routes}
-    tried = try_tails(
-        whole,
-        model,
-        run,
-        [(layer, named[layer.name]) for layer in layers],
-        list(logits.values()),
-        tolerance=tolerance_of(model),
-        batch=batch,
-    )
+    seen = [(layer, named[layer.name]) for layer in layers]
+    tolerance = tolerance_of(model)
+    tried = try_tails(whole, model, run, seen, list(logits.values()), tolerance=tolerance, batch=batch)
     costs = shares([whole.position[named[layer.name].tensor] for layer in layers], work_of(whole, shapes))
     layers = tuple(
         dataclasses.replace(layer, unread=layer.name in tried.unread, cost=cost)
@@ -121,7 +115,7 @@ def look_inside(
             heads=heads,
             heads_missing=missing,
             final={route.output: route.final for route in routes},
-            gradients=_no_gradients(tried, layers, heads, missing, folder, tolerance_of(model)),
+            gradients=no_gradients(tried, layers, heads, missing, folder, tolerance),
             tail=tried.tail,
             notes=(note,) if hidden else (),
         ),
@@ -156,24 +150,6 @@ def _held(place: Place, read: Floated) -> Place:
 
 def _held_source(route: Route, read: Floated) -> Route:
     return dataclasses.replace(route, source=read.held.get(str(route.source), (route.source, ()))[0])
-
-
-def _no_gradients(
-    tried: Tried,
-    layers: tuple[Layer, ...],
-    heads: Mapping[str, Head],
-    missing: Mapping[str, str],
-    folder: Path,
-    tolerance: float,
-) -> str | None:
-    """Why there are none at the last map. Heads that pool this very map need no trial: they are exact."""
-    last = last_map(layers)
-    if last is not None and heads and not missing and {head.layer for head in heads.values()} == {last.name}:
-        return None
-    if tried.last is None:
-        return tried.tail
-    reason = Backward(tried.last[0], folder, tolerance).trial(tried.last[1])
-    return reason if reason in {None, NO_TORCH} else f"this file gives no gradients: {reason}"
 
 
 def _spoken(operator: str) -> str:

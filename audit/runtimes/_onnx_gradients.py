@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import MachineError, ModelError
-from audit.runtimes import Head
+from audit.runtimes import Head, Layer, last_map
 from audit.runtimes._agreement import apart
 from audit.runtimes._onnx_onward import Onward, Piece, cut_up, table
 from audit.runtimes._onnx_tail import CHANGED, NoTail
+from audit.runtimes._onnx_trials import Tried
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,6 +115,24 @@ class Backward:
         leaf = feed[CHANGED].requires_grad_()
         with enough_memory():
             return network(feed), leaf
+
+
+def no_gradients(
+    tried: Tried,
+    layers: tuple[Layer, ...],
+    heads: Mapping[str, Head],
+    missing: Mapping[str, str],
+    folder: Path,
+    tolerance: float,
+) -> str | None:
+    """Why there are none at the last map. Heads that pool this very map need no trial: they are exact."""
+    last = last_map(layers)
+    if last is not None and heads and not missing and {head.layer for head in heads.values()} == {last.name}:
+        return None
+    if tried.last is None:
+        return tried.tail
+    reason = Backward(tried.last[0], folder, tolerance).trial(tried.last[1])
+    return reason if reason in {None, NO_TORCH} else f"this file gives no gradients: {reason}"
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from audit.runtimes._onnx_safety import external_files, read_safely
 from audit.runtimes._onnx_session import CUDA, Sessions, run_session
 from audit.runtimes._onnx_tail import tail_of
 from audit.runtimes._onnx_taps import Taps
+from audit.runtimes._onnx_values import difference, joined, rows, strength
 from audit.runtimes._steadiness import unsteady
 
 if TYPE_CHECKING:
@@ -80,7 +81,6 @@ class OnnxModel:
         self._head: Head | None = None  # where gradients follow from its weights
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
-
         given = self.inputs[0].shape
         if any(known not in (None, asked) for known, asked in zip(given[1:], shape[1:], strict=True)):
             raise ModelError(
@@ -178,8 +178,8 @@ class OnnxModel:
             Piece(values=dict(zip(asked, self._once(self._tapped, asked, fed), strict=True)), real=real)
             for fed, real in pieces(images, self.batch)
         ]
-        got = {name: _joined([piece.values[name][: piece.real] for piece in seen]) for name in names}
-        outputs = _rows(got[self._request.output])
+        got = {name: joined([piece.values[name][: piece.real] for piece in seen]) for name in names}
+        outputs = rows(got[self._request.output])
         if bare is not None:
             self._compare(outputs, bare)
         if self._apart:
@@ -187,7 +187,7 @@ class OnnxModel:
         activation = got[self._activation] if self._activation else None
         return Capture(
             outputs=outputs,
-            strengths={key: _strength(got[value], got[mean]) for key, (value, mean) in self._strengths.items()},
+            strengths={key: strength(got[value], got[mean]) for key, (value, mean) in self._strengths.items()},
             activation=activation,
             gradient=self._gradient(seen, activation),
             tail=self._rerun.of(seen) if self._rerun is not None else None,
@@ -284,7 +284,7 @@ class OnnxModel:
 
     def _outputs_of(self, session: InferenceSession, images: NDArray[Any]) -> NDArray[np.float32]:
         names = [self._request.output]
-        return _rows(run_in_batches(lambda fed: self._once(session, names, fed), images, self.batch)[0])
+        return rows(run_in_batches(lambda fed: self._once(session, names, fed), images, self.batch)[0])
 
     def _answers(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """The untouched model's. It is closed again before the copy runs: each takes the memory of a whole pass."""
@@ -294,7 +294,7 @@ class OnnxModel:
 
     def _compare(self, tapped: NDArray[np.float32], bare: NDArray[np.float32]) -> None:
         """Decide on the first batch where the outputs of all batches come from."""
-        self.guard, same = _difference(bare, tapped)
+        self.guard, same = difference(bare, tapped)
         self._apart = self.guard > GUARD_TOLERANCE or not same
         if self._apart:
             self.notes = (APART.format(self.guard),)
@@ -314,39 +314,3 @@ class OnnxRuntime:
 
 
 RUNTIMES.add("onnx", OnnxRuntime())
-
-
-def _rows(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Outputs as float32; one number a picture as [B, 1], and [B, K, 1, 1] as [B, K]."""
-    import numpy as np
-
-    array = values.astype(np.float32, copy=False)
-    if array.ndim == 1 or (array.ndim == 4 and array.shape[2:] == (1, 1)):
-        return array.reshape(len(array), -1)
-    return array
-
-
-def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    import numpy as np
-
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _strength(values: NDArray[Any], means: NDArray[Any]) -> NDArray[np.float64]:
-    """One number a picture, NaN where there is one among its values: onnxruntime passes over it when it takes the
-    largest."""
-    import numpy as np
-
-    return np.where(np.isnan(means), np.nan, values).reshape(-1).astype(np.float64)
-
-
-def _difference(bare: NDArray[np.float32], tapped: NDArray[np.float32]) -> tuple[float, bool]:
-    """Largest difference relative to the largest output (at least 1), and whether all decisions are the same."""
-    import numpy as np
-
-    both = np.isfinite(bare) & np.isfinite(tapped)
-    same = bool(np.array_equal(bare[~both], tapped[~both], equal_nan=True))
-    if bare.ndim == 2 and bare.shape[1] > 1:
-        same = same and bool((bare.argmax(axis=1) == tapped.argmax(axis=1)).all())
-    a, b = bare[both].astype(np.float64), tapped[both].astype(np.float64)
-    return (float(np.abs(a - b).max() / max(1.0, np.abs(a).max())) if a.size else 0.0), same
