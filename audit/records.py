@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit._map_rows import pack_differences, unpack_differences
 from audit.errors import FolderOccupied, UnusableInput, UsageError, printable
 from audit.features import FOLDER as FEATURES
 from audit.features import NAMES, Feature
@@ -22,7 +23,7 @@ from audit.features import pack as pack_features
 from audit.features import unpack as unpack_features
 from audit.files import machine_error, writing
 from audit.result import AuditResult, DifferenceMap, MeanMap
-from audit.tallies import merge, pack, pack_differences, unpack, unpack_differences
+from audit.tallies import merge, pack, unpack
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit._json import json_bytes
+from audit._map_rows import DifferenceMap, MeanMap
 from audit._rows import (
     PICTURE_QUALITY,
     Attributes,
-    DifferenceMap,
     Disparity,
     Estimate,
     Face,
     Family,
     GroupEstimate,
-    MeanMap,
     Measurement,
     Pair,
     Skipped,

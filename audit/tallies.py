@@ -1,5 +1,4 @@
-"""Maps in files: tallies, running sums over the images, in `tallies.npz` (today mean maps by group), and the arrays of
-difference maps, whose figures stand in the record."""
+"""Tallies: running sums over the images, in `tallies.npz`. Today mean maps by group."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from audit.result import DifferenceMap, MeanMap
+from audit.result import MeanMap
 
 
 def merge(pieces: Iterator[tuple[MeanMap, ...]] | Sequence[tuple[MeanMap, ...]]) -> tuple[MeanMap, ...]:
@@ -49,26 +48,3 @@ def unpack(held: Mapping[str, Any]) -> tuple[MeanMap, ...]:
         MeanMap(**{**row, "groups": tuple(row["groups"])}, sums=held[f"sums-{i}"], counts=held[f"counts-{i}"])
         for i, row in enumerate(json.loads(str(held["index"])))
     )
-
-
-_ARRAYS = ("mean", "rest", "p_cells")
-
-
-def pack_differences(maps: tuple[DifferenceMap, ...]) -> dict[str, Any]:
-    """Arrays by name for an .npz file, in the record's order."""
-    return {
-        f"{name}-{i}": array for i, m in enumerate(maps) for name in _ARRAYS if (array := getattr(m, name)) is not None
-    }
-
-
-def unpack_differences(rows: Sequence[Mapping[str, Any]], held: Mapping[str, Any]) -> tuple[DifferenceMap, ...]:
-    """Difference maps from the record's `difference_maps` and an opened .npz file."""
-    return tuple(DifferenceMap.of(row, _arrays(held, i, row.get("p_value") is not None)) for i, row in enumerate(rows))
-
-
-def _arrays(held: Mapping[str, Any], number: int, tested: bool) -> dict[str, Any]:  # noqa: FBT001 one caller
-    found = {name: held[f"{name}-{number}"] for name in (_ARRAYS if tested else _ARRAYS[:2])}
-    shapes = {array.shape for array in found.values()}
-    if len(shapes) > 1 or any(a.ndim != 2 or a.size == 0 or a.dtype.kind != "f" for a in found.values()):
-        raise ValueError(f"difference map {number} has arrays that don't fit together")
-    return {"p_cells": None, **found}

@@ -14,7 +14,7 @@ FLOORS = [
     {"errors", "inputs", "json", "grids"},
     {"files"},
     {"rows"},
-    {"trust_rows"},
+    {"trust_rows", "map_rows"},
     {"registry", "result", "result_tables"},
     {"tallies", "features"},
     {"groups", "statistics", "gate", "probes", "runtimes", "tasks", "cams", "measures", "demo"},

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audit._map_rows import pack_differences, unpack_differences
 from audit.difference_maps import difference_maps
 from audit.features import MAPS, Feature
 from audit.result import DifferenceMap, Skipped
-from audit.tallies import pack_differences, unpack_differences
 from tests.support.finished import finished
 
 N = 240
