@@ -94,8 +94,8 @@ def _audit(
     """Run, render, say what came out."""
     with _terminal.Progress(f"opening {model.name} …", shown=bar) as progress:
         from audit.gate import read_policy
-        from audit.records import PARTIAL
         from audit.run import run_audit
+        from audit.run_folder import PARTIAL
 
         policy = read_policy(command.policy) if command.policy else None
         _check_formats(command)

@@ -10,8 +10,8 @@ from audit.difference_maps import difference_maps
 from audit.families import adjusted
 from audit.planning import Prepared
 from audit.provenance import probe_block, settings_block
-from audit.records import RunFolder
 from audit.result import AuditResult, Measurement, Skipped
+from audit.run_folder import RunFolder
 from audit.settings import RunSettings
 from audit.tasks import class_numbers
 

@@ -22,8 +22,9 @@ from audit.gate import Policy, check_bounds, check_names, judge, read_policy
 from audit.planning import Prepared, prepare, probe_options
 from audit.probes import read_probe
 from audit.provenance import fingerprint, machine_block, model_hash
-from audit.records import TABLE, RunFolder
+from audit.records import TABLE
 from audit.result import AuditResult, Skipped
+from audit.run_folder import RunFolder
 from audit.runtimes import open_model
 from audit.settings import RunSettings, checked_settings
 
@@ -93,7 +94,7 @@ def run_audit(
         stack.enter_context(folder.logging())
         _log_start(prepared)
         passed = _pass(folder, prepared, progress)
-        reason = folder.nothing_read()
+        reason = folder.shards.nothing_read()
         if reason is not None:
             folder.abandon()
             raise ProbeError("no picture of the probe set can be read", where=probe, hint=reason)
@@ -177,7 +178,7 @@ def _pass(folder: RunFolder, prepared: Prepared, progress: Progress | None) -> i
     import numpy as np
 
     total = len(prepared.plan.probe)
-    done = folder.done()
+    done = folder.shards.done()
     if len(done):
         _LOG.info("going on after %d of %d images", len(done), total)
     rows = np.setdiff1d(np.arange(total, dtype=np.int64), done)
@@ -190,14 +191,14 @@ def _pass(folder: RunFolder, prepared: Prepared, progress: Progress | None) -> i
     try:
         with contextlib.closing(ENGINES.get("local").shards(prepared.plan, rows)) as shards:
             for shard in shards:
-                folder.add(shard)
+                folder.shards.add(shard)
                 seen += len(shard.rows)
                 if progress:
                     progress(seen, total)
-        folder.flush()
+        folder.shards.flush()
         return len(rows)
     except KeyboardInterrupt:
-        folder.flush()
+        folder.shards.flush()
         _LOG.warning("interrupted after %d of %d images", seen, total)
         raise Interrupted(
             f"interrupted after {seen} of {total} images; what was done is kept in {folder.folder}",

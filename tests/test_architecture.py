@@ -19,7 +19,7 @@ FLOORS = [
     {"tallies", "features"},
     {"groups", "statistics", "gate", "probes", "runtimes", "tasks", "cams", "measures", "demo"},
     {"engines", "prior", "map_plan", "summary", "families", "strata", "within"},
-    {"records", "settings", "analyses"},
+    {"records", "shards", "run_log", "run_folder", "settings", "analyses"},
     {"planning", "trust", "difference_maps"},
     {"provenance"},
     {"evaluation"},

@@ -16,8 +16,9 @@ import pytest
 from audit.engines import Shard
 from audit.errors import FolderOccupied, MachineError, UnusableInput, UsageError
 from audit.files import writing
-from audit.records import RunFolder, read_run
+from audit.records import read_run
 from audit.result import AuditResult, Disparity, Estimate, GroupEstimate, MeanMap, Measurement, Pair, Skipped
+from audit.run_folder import RunFolder
 from audit.tallies import merge
 
 COLUMNS = ["wrong_label_rate", "confidence"]
@@ -98,7 +99,7 @@ def a_result(**changes: object) -> AuditResult:
 
 def finished(folder: Path, fingerprint: str = "one", **options: bool) -> RunFolder:
     run = RunFolder(folder, fingerprint, COLUMNS, **options)
-    run.add(shard(0, 1))
+    run.shards.add(shard(0, 1))
     run.collect()
     run.finish(a_result(run={"fingerprint": fingerprint}))
     return run
@@ -143,8 +144,8 @@ def test_missing_values_are_null_in_the_table_and_columns_without_a_value_keep_t
 def test_shards_come_together_in_row_order_whatever_order_they_came_in(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "out", "one", COLUMNS)
     for piece in (shard(4, 5), shard(0, 1), shard(2, 3)):
-        run.add(piece)
-        run.flush()
+        run.shards.add(piece)
+        run.shards.flush()
     maps = run.collect()
     values = run.values(COLUMNS)
 
@@ -154,13 +155,13 @@ def test_shards_come_together_in_row_order_whatever_order_they_came_in(tmp_path:
 
 
 def test_the_table_has_the_same_bytes_however_it_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audit.records._ROWS_A_SHARD", 4)
+    monkeypatch.setattr("audit._shards._ROWS_A_SHARD", 4)
     written = []
     for k, cuts in enumerate(([(0, 1, 2, 3, 4, 5, 6)], [(0,), (1, 2, 3, 4), (5, 6)], [(3, 4), (5, 6), (0, 1, 2)])):
         run = RunFolder(tmp_path / str(k), "one", COLUMNS)
         for rows in cuts:
-            run.add(shard(*rows))
-            run.flush()
+            run.shards.add(shard(*rows))
+            run.shards.flush()
         run.collect()
         written.append((tmp_path / str(k) / "records.parquet").read_bytes())
 
@@ -169,23 +170,23 @@ def test_the_table_has_the_same_bytes_however_it_was_cut(tmp_path: Path, monkeyp
 
 def test_an_interrupted_run_goes_on_with_resume_only(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "out", "one", COLUMNS)
-    run.add(shard(0, 1))
-    run.flush()
+    run.shards.add(shard(0, 1))
+    run.shards.flush()
 
     with pytest.raises(FolderOccupied, match="holds an interrupted run.*--resume"):
         RunFolder(tmp_path / "out", "one", COLUMNS)
     with pytest.raises(UsageError, match="another model, probe set or settings"):
         RunFolder(tmp_path / "out", "two", COLUMNS, resume=True)
-    assert RunFolder(tmp_path / "out", "one", COLUMNS, resume=True).done().tolist() == [0, 1]
+    assert RunFolder(tmp_path / "out", "one", COLUMNS, resume=True).shards.done().tolist() == [0, 1]
 
 
 def test_a_shard_cut_off_while_writing_does_not_count_as_done(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "out", "one", COLUMNS)
-    run.add(shard(0, 1))
-    run.flush()
+    run.shards.add(shard(0, 1))
+    run.shards.flush()
     next((tmp_path / "out" / ".partial").glob("*.parquet")).unlink()
 
-    assert RunFolder(tmp_path / "out", "one", COLUMNS, resume=True).done().tolist() == []
+    assert RunFolder(tmp_path / "out", "one", COLUMNS, resume=True).shards.done().tolist() == []
 
 
 def test_the_same_run_may_replace_itself_and_another_may_not(tmp_path: Path) -> None:
@@ -219,8 +220,8 @@ def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_that_came_to_nothing_leaves_no_trace(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "out", "one", COLUMNS)
-    run.add(shard(0))
-    run.flush()
+    run.shards.add(shard(0))
+    run.shards.flush()
     run.abandon()
 
     assert not (tmp_path / "out").exists()
@@ -271,8 +272,8 @@ def test_a_run_that_came_to_nothing_leaves_a_folder_as_it_was(tmp_path: Path) ->
     for folder in (tmp_path / "old", tmp_path / "new"):
         run = RunFolder(folder, "one", COLUMNS)
         with run.logging():
-            run.add(shard(0))
-            run.flush()
+            run.shards.add(shard(0))
+            run.shards.flush()
             run.abandon()
         (tmp_path / "old" / "run.log").unlink(missing_ok=True)
 
@@ -296,20 +297,20 @@ def test_that_nothing_could_be_read_is_known_before_anything_is_collected(tmp_pa
 
     nothing = RunFolder(tmp_path / "nothing", "one", COLUMNS)
     something = RunFolder(tmp_path / "something", "one", COLUMNS)
-    nothing.add(seen("unreadable", 0, 1))
-    something.add(seen("unreadable", 0, 1))
-    something.add(seen("ok", 2))
+    nothing.shards.add(seen("unreadable", 0, 1))
+    something.shards.add(seen("unreadable", 0, 1))
+    something.shards.add(seen("ok", 2))
 
-    assert nothing.nothing_read() == "no picture"
-    assert something.nothing_read() is None
+    assert nothing.shards.nothing_read() == "no picture"
+    assert something.shards.nothing_read() is None
 
 
 def test_maps_by_group_are_kept_once_and_not_for_every_batch(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "out", "one", COLUMNS)
     for row in range(5):
-        run.add(shard(row))
+        run.shards.add(shard(row))
 
-    assert all(piece.mean_maps == () for piece in run._pending)
+    assert all(piece.mean_maps == () for piece in run.shards._pending)
     assert run.collect()[0].counts.tolist() == [[5, 5], [5, 5]]
 
 

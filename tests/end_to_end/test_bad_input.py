@@ -261,13 +261,13 @@ def test_a_full_disk_ends_in_5_and_one_line(probe: Path, model: Path, tmp_path: 
 
 def test_a_cancelled_job_keeps_what_was_done(probe: Path, model: Path, tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys, audit.records\n"
+        "import os, signal, sys, audit._shards\n"
         "from audit.cli import main\n"
-        "add = audit.records.RunFolder.add\n"
+        "add = audit._shards.Shards.add\n"
         "def cancelled(self, shard):\n"
         "    add(self, shard)\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "audit.records.RunFolder.add = cancelled\n"
+        "audit._shards.Shards.add = cancelled\n"
         f"sys.exit(main([{str(model)!r}, '--probe', {str(probe)!r}, '--out', 'out', '--batch-size', '16']))"
     )
     command = [sys.executable, "-c", code]
