@@ -172,7 +172,7 @@ run_options = _together(
             "--trust",
             topic=_INSIDE,
             metavar="N",
-            help="Check on N pictures, at most 32, whether the maps can be trusted; 0 does not (32).",
+            help="Check on N pictures, 8 to 32, whether the maps can be trusted; 0 does not (32).",
         ),
         *_statistics_options,
         within_option,

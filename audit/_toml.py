@@ -58,13 +58,16 @@ def flag() -> Kind:
     return Kind("true or false", lambda value: bool(_require(value, isinstance(value, bool))), parse)
 
 
-def whole(least: int, most: int | None = None) -> Kind:
+def whole(least: int, most: int | None = None, *, off: int | None = None) -> Kind:
+    """A whole number within limits; `off` is one beside them that stands for "not at all"."""
+
     def check(value: Any) -> int:
-        fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        return int(_require(value, fits and (most is None or value <= most)))
+        fits = isinstance(value, int) and not isinstance(value, bool)
+        within = fits and value >= least and (most is None or value <= most)
+        return int(_require(value, within or (fits and value == off and off is not None)))
 
     allowed = f"a whole number, {least} or more" if most is None else f"a whole number from {least} to {most}"
-    return Kind(allowed, check, int)
+    return Kind(allowed if off is None else f"{off}, or {allowed}", check, int)
 
 
 def number(allowed: str, fits: Callable[[float], bool] = lambda _: True) -> Kind:

@@ -97,7 +97,7 @@ _RUN: Mapping[str, Kind] = {
     "preprocess": _toml.choice(*PRESETS),
     "layers": _toml.names(),
     "cam": _toml.text(),
-    "trust": _toml.whole(0, 32),
+    "trust": _toml.whole(8, 32, off=0),  # fewer than 8 can't be checked, and more are over the budget
     "seed": _toml.whole(0),
     "alpha": _toml.number("a number above 0 and up to 0.5", lambda x: 0 < x <= 0.5),
     "min_subjects": _toml.whole(2),
@@ -148,8 +148,12 @@ def checked_settings(settings: RunSettings | None, options: Mapping[str, Any]) -
     for name in options:
         if name not in known:
             raise SettingsError("unknown setting", value=name, allowed=known, hint=nearest(name, known))
-    checked = read_run_settings(options, folder=None, environ={})
-    return dataclasses.replace(settings or RunSettings(), **{name: getattr(checked, name) for name in options})
+    stated = (
+        {field.name: getattr(settings, field.name) for field in dataclasses.fields(RunSettings)} if settings else {}
+    )
+    by_hand = {name: getattr(settings, name) for name in known} if settings else {}
+    stated = {name: value for name, value in by_hand.items() if value != getattr(RunSettings, name, {})}
+    return read_run_settings({**stated, **options}, folder=None, environ={})
 
 
 def read_command_settings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from audit.runtimes import TensorSpec
 from audit.settings import (
     ModelSettings,
     RunSettings,
+    checked_settings,
     classes_or_assumed,
     input_spec,
     read_command_settings,
@@ -105,6 +107,8 @@ def test_a_bad_file_names_key_value_and_what_is_allowed(tmp_path: Path, text: st
         ({"bands": "age"}, ("--band", "'age'", "age=0,18,30")),
         ({"device": "gpu"}, ("--device", "auto, cpu, cuda")),
         ({"threshold": "1.5"}, ("--threshold", "from 0 to 1")),
+        ({"trust": "7"}, ("--trust", "'7'", "0, or a whole number from 8 to 32")),
+        ({"trust": 33}, ("--trust", "'33'", "0, or a whole number from 8 to 32")),
         ({"batchsize": 1}, ("unknown setting", "Did you mean batch_size?")),
     ],
 )
@@ -113,6 +117,38 @@ def test_a_bad_flag_is_named_as_it_is_typed(tmp_path: Path, flags: dict[str, Any
         read(tmp_path, **flags)
 
     assert [p for p in parts if p not in str(caught.value)] == []
+
+
+def test_maps_are_checked_on_as_many_pictures_as_the_check_can_use_or_on_none(tmp_path: Path) -> None:
+    from audit.trust import FEWEST, MOST
+
+    allowed = [n for n in range(-1, 64) if not refused(trust=n)]
+    (tmp_path / "bias-audit.toml").write_text("[run]\ntrust = 5\n")
+
+    assert allowed == [0, *range(FEWEST, MOST + 1)]
+    with pytest.raises(SettingsError, match=r"\[run\] trust: .*'5'"):
+        read(tmp_path)
+
+
+def refused(**options: Any) -> bool:
+    """Whether a call from Python is: by a single option and by settings made by hand alike."""
+    ways = []
+    for settings, rest in ((None, options), (RunSettings(**options), {})):
+        try:
+            checked_settings(settings, rest)
+            ways.append(False)
+        except SettingsError:
+            ways.append(True)
+    assert ways[0] == ways[1]
+    return ways[0]
+
+
+def test_settings_made_by_hand_stand_as_they_are_and_single_options_go_over_them() -> None:
+    made = RunSettings(groups=("skin",), bands={"age": (0, 30)}, seed=3, trust=0)
+
+    assert checked_settings(made, {}) == made
+    assert checked_settings(made, {"seed": 4}) == dataclasses.replace(made, seed=4)
+    assert checked_settings(made, {"seed": 0}).seed == 0
 
 
 def test_a_bad_environment_variable_is_named(tmp_path: Path) -> None:

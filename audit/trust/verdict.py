@@ -73,9 +73,11 @@ def together(randomization: str, deletion: str, insertion: str) -> tuple[str, st
     if orders == (NOT_SUPPORTED, NOT_SUPPORTED):
         return NOT_SUPPORTED, "what it points at matters no more to the answer than places drawn by chance"
     if randomization == SUPPORTED and SUPPORTED in orders:
+        other = next((state for state in orders if state != SUPPORTED), None)
+        said = "" if other is None else f", by one of two tests; the other is {other}"
         return SUPPORTED, (
             "it changes when what the network has learned is wiped out, and what it points at matters more to the "
-            "answer than places drawn by chance"
+            f"answer than places drawn by chance{said}"
         )
     if randomization != SUPPORTED:
         return INCONCLUSIVE, "it can't be told whether it hangs on what the network has learned"

@@ -176,6 +176,12 @@ def test_the_map_is_what_the_checks_leave_of_it(checks: tuple[str, str, str], st
     assert together(*checks)[0] == state
 
 
+def test_a_map_supported_by_one_of_two_tests_is_said_to_be() -> None:
+    assert together(S, S, S)[1].endswith("than places drawn by chance")
+    for orders, other in (((S, I), "inconclusive"), ((N, S), "not supported")):
+        assert together(S, *orders)[1].endswith(f"by chance, by one of two tests; the other is {other}")
+
+
 def false_alarms(runs: int, people: int, draw_errors: str) -> float:
     """How often a map whose order is no better than chance is called supported by deletion or insertion."""
     rng = np.random.default_rng(7)
