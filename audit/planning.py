@@ -217,7 +217,10 @@ def _no_layers(description: Description) -> str:
     if description.closed is not None:
         return description.closed
     reasons = {layer.reason for layer in description.layers if layer.reason}
-    return "; ".join(sorted(reasons)) or "the network has no layer with a spatial activation"
+    return (
+        "; ".join(sorted(reasons))
+        or "no layer was found between the picture and the answer, neither a convolution nor a non-linearity"
+    )
 
 
 def _final(

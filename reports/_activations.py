@@ -139,7 +139,7 @@ def _layers(reading: Reading) -> Table:
     for measurement in reading.strengths:
         name = measurement.parameters.get("layer", "")
         layer = tapped.get(name, {})
-        clipped = layer.get("non_negative") is False
+        clipped = bool(layer.get("clipped_at_zero"))
         rows.append(
             (
                 Cell(str(reading.layer_number(measurement))),

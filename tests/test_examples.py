@@ -37,7 +37,7 @@ ADDS = {
     "add_a_runtime": (
         "runtimes",
         "meancolor",
-        r"^dark +[\d.]+.*^the network has no layer with a spatial",
+        r"^dark +[\d.]+.*^no layer was found between the picture",
     ),
 }
 

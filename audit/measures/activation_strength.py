@@ -26,7 +26,7 @@ _SOURCE = (
 
 @MEASURES.register("activation_strength")
 def activation_strength(context: Context) -> Iterator[Measure | Skipped]:
-    """One measure for every tapped layer and every reduction."""
+    """One measure for every tapped layer and reduction; of a vector all reductions are its mean, so it has one."""
     if not context.layers:
         reason = context.layers_missing or "no layer of this model is tapped"
         yield Skipped(measure="activation_strength", reason=reason)
@@ -37,8 +37,10 @@ def activation_strength(context: Context) -> Iterator[Measure | Skipped]:
     )
     if clipped:
         definition += f" Values below 0 were clipped at 0 first, in the layers that can have them: {clipped}."
+    if not all(layer.spatial for layer in context.layers):
+        definition += " A vector has one place, where all three ways give its mean: it is listed once."
     for layer in context.layers:
-        for reduction in REDUCTIONS:
+        for reduction in REDUCTIONS if layer.spatial else REDUCTIONS[:1]:
             yield Measure(
                 name="activation_strength",
                 title="Activation strength",

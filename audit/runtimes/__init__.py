@@ -230,11 +230,13 @@ def last_map(layers: Sequence[Layer]) -> Layer | None:
 
 
 def default_layers(layers: Sequence[Layer], most: int = 6) -> tuple[Layer, ...]:
-    """At most `most` maps spread evenly over the depth, the last convolution (or what follows it) always among them.
+    """At most `most` maps spread evenly over the depth, the last convolution (or what follows it) always among them; of
+    a network without any map as many vectors.
 
     Bare convolutions stand back where there are enough maps after a non-linearity: their values below 0 are clipped.
     """
-    can = [layer for layer in layers if layer.reason is None and layer.spatial]
+    can = [layer for layer in layers if layer.reason is None]
+    can = [layer for layer in can if layer.spatial] or can
     if not can:
         return ()
     last = max((i for i, layer in enumerate(can) if layer.convolution), default=len(can) - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,8 @@ class Found(Protocol):
     def convolution(self) -> bool: ...
     @property
     def non_negative(self) -> bool: ...
+    @property
+    def layout(self) -> Layout: ...
 
 
 class UniqueNames:
@@ -95,17 +97,37 @@ def odd(seen: Seen, layout: Layout, batch: int) -> str | None:
     return f"its value has the shape {list(seen)}; maps [N, C, h, w], tokens [N, h w, C] and vectors [N, C] can be read"
 
 
-def in_order(kept: Sequence[tuple[Found, Seen, str | None]]) -> tuple[Layer, ...]:
-    """Layers from what was found, the shape of one image and why it can't be tapped, in order of execution."""
+def layers_of(
+    found: Iterable[tuple[Found, Seen, str | None]], *, pooled: Collection[str], answers: Collection[str], batch: int
+) -> tuple[Layer, ...]:
+    """Layers from what was found, the shape of its value and why it can't be tapped, in order of execution.
+
+    Left out are vectors that are the answer, and in a network of maps those that weigh one: sigmoids, and convolutions
+    that work on a pooled vector.
+
+    Args:
+        found: in order of execution.
+        pooled: names of those that a head reads, which always stay.
+        answers: names of those that an output shows as they are, or behind a softmax or sigmoid.
+        batch: how many pictures went in.
+    """
+    shaped = [(one, seen, shape_of(seen, one.layout), reason) for one, seen, reason in found]
+    maps = any(len(shape) == 3 for _, _, shape, _ in shaped)
+    kept = []
+    for one, seen, shape, reason in shaped:
+        aside = one.name in answers or (maps and one.kind in {"sigmoid", "conv"})
+        if seen and len(shape) <= 1 and aside and one.name not in pooled:
+            continue
+        kept.append((one, shape, reason or odd(seen, one.layout, batch)))
     return tuple(
         Layer(
-            name=found.name,
-            kind=found.kind,
+            name=one.name,
+            kind=one.kind,
             shape=shape,
             depth=(at + 1) / len(kept),
-            convolution=found.convolution,
-            non_negative=found.non_negative,
+            convolution=one.convolution,
+            non_negative=one.non_negative,
             reason=reason,
         )
-        for at, (found, shape, reason) in enumerate(kept)
+        for at, (one, shape, reason) in enumerate(kept)
     )

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.runtimes import Description, Head, Layer, TensorSpec
+from audit.runtimes import Description, Head, TensorSpec
 from audit.runtimes._agreement import HALF_TOLERANCE
 from audit.runtimes._cost import shares
-from audit.runtimes._layers import INSIDE, PLAIN, UniqueNames, grids_of, in_order, layout_of, odd, shape_of
+from audit.runtimes._layers import INSIDE, PLAIN, UniqueNames, grids_of, layers_of, layout_of
 from audit.runtimes._onnx_cost import needed, work_of
 from audit.runtimes._onnx_gradients import no_gradients
 from audit.runtimes._onnx_graph import ACTIVATIONS, Graph, Place
-from audit.runtimes._onnx_heads import NotLinear, Route, compose, trace
+from audit.runtimes._onnx_heads import NotLinear, Route, answers, compose, trace
 from audit.runtimes._onnx_integers import Floated, floated
 from audit.runtimes._onnx_names import Names
 from audit.runtimes._onnx_onward import tolerance_of
@@ -82,6 +82,8 @@ def look_inside(
     pooled = {route.source for route in routes if route.source is not None and route.source in graph.producer}
     extra = [graph.place(tensor, _spoken(graph.producer[tensor].op_type), names) for tensor in sorted(pooled - known)]
     places = sorted([*places, *_renamed(extra, places)], key=lambda place: graph.position[place.tensor])
+    final = set().union(*(answers(graph, spec.name) for spec in outputs))
+    final = {place.name for place in places if place.tensor in final}
     places, routes = [_held(place, read) for place in places], [_held_source(route, read) for route in routes]
     shapes = _shapes(graph, model, run, places, routes, needed(whole))
     grids = grids_of((shapes[place.tensor], place.layout.last) for place in places)
@@ -94,7 +96,12 @@ def look_inside(
         heads, missing = {}, dict.fromkeys((route.output for route in routes), unlifted)
     unreached = _inside(graph, names, {place.name for place in places})
     places = sorted([*places, *unreached], key=lambda place: whole.position[place.tensor])
-    layers = _layers(places, shapes, {head.layer for head in heads.values()}, unlifted, batch)
+    layers = layers_of(
+        ((p, () if p.inside else shapes[p.tensor], INSIDE if p.inside else unlifted) for p in places),
+        pooled={head.layer for head in heads.values()},
+        answers=final,
+        batch=batch,
+    )
     named = {place.name: place for place in places}
     logits = {route.output: route.logits for route in routes}
     seen = [(layer, named[layer.name]) for layer in layers]
@@ -271,20 +278,3 @@ def _check(
             f"weights times pooled map differ from the model's output by {difference:.1g} (relative), so the last "
             "layers do more than pool and weigh"
         )
-
-
-def _layers(
-    places: list[Place], shapes: Mapping[str, tuple[int, ...]], pooled: set[str], unlifted: str | None, batch: int
-) -> tuple[Layer, ...]:
-    kept: list[tuple[Place, tuple[int, ...], str | None]] = []
-    for place in places:
-        if place.inside:
-            kept.append((place, (), INSIDE))
-            continue
-        seen = shapes[place.tensor]
-        shape = shape_of(seen, place.layout)
-        # A gate or an answer, not a layer: sigmoids of vectors and convolutions that work on a pooled vector.
-        if place.name not in pooled and len(shape) == 1 and place.kind in {"sigmoid", "conv"}:
-            continue
-        kept.append((place, shape, unlifted or odd(seen, place.layout, batch)))
-    return in_order(kept)

@@ -68,6 +68,15 @@ def trace(graph: Graph, output: str) -> Route:
     )
 
 
+def answers(graph: Graph, output: str) -> set[str]:
+    """The values that are an output, but for their shape and a final softmax or sigmoid."""
+    found, name = {output}, output
+    while name in graph.producer and graph.producer[name].op_type in {*RESHAPING, *FINALS}:
+        name = graph.producer[name].input[0]
+        found.add(name)
+    return found
+
+
 def compose(
     graph: Graph, route: Route, shapes: Mapping[str, tuple[int, ...]], constants: Mapping[str, NDArray[Any]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from audit.runtimes import Description, Head, Layer, TensorSpec
+from audit.runtimes import Description, Head, TensorSpec
 from audit.runtimes._cost import shares
-from audit.runtimes._layers import grids_of, in_order, layout_of, odd, shape_of
+from audit.runtimes._layers import grids_of, layers_of, layout_of
 from audit.runtimes._steadiness import CHANGING, unsteady
 from audit.runtimes._torch_capture import channels_first
 from audit.runtimes._torch_cost import work_of
-from audit.runtimes._torch_heads import HALF_TOLERANCE, TOLERANCE, Tail, find_tail, matrices
+from audit.runtimes._torch_heads import HALF_TOLERANCE, TOLERANCE, Tail, answers, find_tail, matrices
 from audit.runtimes._torch_layers import Found, find_layers
 from audit.runtimes._torch_program import Program, operator
 from audit.runtimes._torch_trials import ASSEMBLED, reason_of, try_taps, untouched
@@ -54,7 +54,13 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
     found = _laid_out(found, shapes)
     heads, missing = _heads(program, returned, tails, values, found) if failure is None else ({}, {})
     pooled = {head.layer for head in heads.values()}
-    layers = _layers(found, shapes, pooled, failure, len(images))
+    final = set().union(*(answers(program, value) for value in program.outputs.values() if value is not None))
+    layers = layers_of(
+        ((one, shapes.get(one.name, ()), one.reason or failure) for one in found),
+        pooled=pooled,
+        answers={one.name for one in found if one.place in final},
+        batch=len(images),
+    )
     batches = [images, images if fixed else images[:1], images]
     tried = try_taps(program, batches, layers, {layer.name: layer for layer in found}, tails)
     places = {layer.name: layer.place for layer in found}
@@ -159,17 +165,3 @@ def _answers(program: Program, images: Any) -> list[NDArray[np.float32]]:
 def _array(value: Any) -> NDArray[np.float32]:
     array: NDArray[np.float32] = value.float().cpu().numpy()
     return array
-
-
-def _layers(
-    found: list[Found], shapes: Mapping[str, tuple[int, ...]], pooled: set[str], failure: str | None, batch: int
-) -> tuple[Layer, ...]:
-    kept = []
-    for layer in found:
-        seen = shapes.get(layer.name, ())
-        shape = shape_of(seen, layer.layout)
-        # A gate or an answer, not a layer: sigmoids of vectors and convolutions that work on a pooled vector.
-        if layer.name not in pooled and seen and len(shape) <= 1 and layer.kind in {"sigmoid", "conv"}:
-            continue
-        kept.append((layer, shape, layer.reason or failure or odd(seen, layer.layout, batch)))
-    return in_order(kept)

@@ -40,6 +40,17 @@ class Tail:
     reason: str = ""
 
 
+def answers(program: Program, output: Any) -> set[int]:
+    """The places that make an output, but for its shape and a final softmax or sigmoid."""
+    found, value, passing = set(), output, {*FINAL, *_PASSING, *_RESHAPING}
+    while (place := program.maker(value)) is not None:
+        found.add(place)
+        if operator(value.node()) not in passing:
+            break
+        value = next(iter(value.node().inputs()))
+    return found
+
+
 def find_tail(program: Program, output: Any) -> Tail:
     """What stands before an output of the graph."""
     value = _back(program, output, _PASSING)

@@ -28,7 +28,6 @@ NONLINEAR = {
 NONLINEAR |= {f"quantized::{name}": NONLINEAR[name] for name in ("leaky_relu", "relu6", "elu", "celu", "hardswish")}
 _MODULES = {name.replace("_", "") for name in NONLINEAR}  # torch's classes for them, in small letters
 NON_NEGATIVE = {"relu", "relu6", "sigmoid", "hard_sigmoid", "softplus"}
-SQUASHING = {"sigmoid", "hard_sigmoid", "tanh", "softplus"}  # of a vector: a score, not a layer
 GATES = {"sigmoid": "silu", "hard_sigmoid": "hard_swish", "relu6": "hard_swish", "clip": "hard_swish"}
 FUSED = {"quantized::conv2d_relu", "quantized::linear_relu", "quantized::add_relu"}  # of int8 files: end in a ReLU
 CONVOLUTIONS = {"convolution", "conv2d", "conv_transpose2d", "thnn_conv2d", "conv2d_relu"}

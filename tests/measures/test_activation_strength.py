@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,15 @@ def test_every_layer_and_reduction_is_a_measure_in_the_networks_order() -> None:
     found = [tuple(m.parameters.values()) for m in plan(context())[0] if m.name == "activation_strength"]
 
     assert found == [(name, reduction) for name in ("early", "late") for reduction in REDUCTIONS]
+
+
+def test_a_vector_is_listed_once() -> None:
+    vector = dataclasses.replace(layer("deep"), shape=(8,))
+    found = [m for m in plan(context(layers=(layer("early"), vector)))[0] if m.name == "activation_strength"]
+
+    assert [m.parameters["layer"] for m in found] == ["early"] * 3 + ["deep"]
+    assert "A vector has one place" in found[0].definition
+    assert "A vector has one place" not in find(context(), "activation_strength").definition
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)

@@ -56,9 +56,11 @@ def test_all_are_taken_of_a_few() -> None:
     assert chosen("rcr") == "0r 1c 2r"
 
 
-def test_vectors_and_what_is_out_of_reach_are_never_taken() -> None:
+def test_what_is_out_of_reach_is_never_taken_and_vectors_only_where_there_is_no_map() -> None:
     assert chosen("rxrv") == "0r 2r"
-    assert default_layers(layers("vx")) == ()
+    assert chosen("xvxv") == "1v 3v"
+    assert chosen("v" * 11) == "0v 2v 4v 6v 8v 10v"
+    assert default_layers(layers("xx")) == ()
 
 
 @pytest.mark.parametrize("count", [6, 7, 8, 12, 17, 40])

@@ -483,7 +483,7 @@ def _layers() -> dict[str, Any]:
     return {
         "layers": [
             {"name": name, "shape": [2 ** (4 + place), 56 >> place, 56 >> place], "depth": (place + 1) / 7,
-             "tapped": True, "non_negative": place != 5}
+             "tapped": True, "clipped_at_zero": place == 5}
             for place, name in enumerate(LAYERS)
         ]
     }  # fmt: skip
