@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audit.registry import Registry
@@ -244,15 +244,21 @@ def choose(name: str, description: Description, output: str) -> CamChoice | Skip
     head, last = _mapped_head(description, output), last_map(description.layers)
     name_of = head.layer if head is not None else last.name if last is not None else ""
     layer = next((layer for layer in description.layers if layer.name == name_of), None)
-    reasons: list[str] = []
+    reasons: dict[str, str] = {}  # by title of the method
     for candidate in order:
         method = CAMS.get(candidate)
         reason = can_work(method, description, output)
         if reason is None and layer is not None:
-            why = "; ".join((_WHY[candidate], *reasons)) if name == "auto" else "asked for by name"
+            why = "; ".join((_WHY[candidate], *_told(reasons))) if name == "auto" else "asked for by name"
             return CamChoice(method=method, layer=layer.name, reason=why, head=head, channels=layer.shape[0])
-        reasons.append(f"{method.title}: {reason}")
-    return Skipped(measure="cam", parameters={"cam": name}, reason="; ".join(dict.fromkeys(reasons)))
+        reasons[method.title] = str(reason)
+    shared = set(reasons.values())
+    told = shared if len(shared) == 1 and len(reasons) > 1 else _told(reasons)
+    return Skipped(measure="cam", parameters={"cam": name}, reason="; ".join(told))
+
+
+def _told(reasons: Mapping[str, str]) -> list[str]:
+    return [f"{title}: {reason}" for title, reason in reasons.items()]
 
 
 _WHY = {
