@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from audit.result import DifferenceMap
 from reports import _figures as figures
 from reports import _numbers as numbers
 from reports._document import Block, Cell, Column, Finding, Picture, Table, Text
+from reports._places import Place, places
 from reports._reading import Reading, group
 from reports._trust import read_off
 from reports._wording import attribute_title, capital, group_label, group_phrase, joined, measure_title, shown
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 DECISION = "decision"  # what the record calls the attribute of wrong against right answers
 MOST_GROUPS = 12
@@ -23,53 +19,54 @@ OF_THE_ANSWER = (
     "Maps are of the answer that was given: where a group is given another answer more often, that alone moves its "
     "mean map."
 )
-_MOSTLY = 0.7  # of a difference: where so much of it lies, it lies
-_ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "middle", "right")
-_PLACES = {("middle", "middle"): "middle", ("upper", "middle"): "upper middle", ("lower", "middle"): "lower middle"}
+_PARTS = "A place is a third of the picture down or across, or one of the nine parts that these make, in whole cells."
 
 
 def of_attribute(reading: Reading, attribute: str) -> tuple[DifferenceMap, ...]:
     return tuple(m for m in reading.result.difference_maps if m.attribute == attribute)
 
 
-def blocks(reading: Reading, maps: Sequence[DifferenceMap], name: str) -> Iterator[Block]:
-    """The clearest difference in a sentence, the drawing, and what it shows as a table."""
+def blocks(reading: Reading, maps: Sequence[DifferenceMap], name: str, *, draw: bool = True) -> Iterator[Block]:
+    """The clearest difference in a sentence, the drawing, and what it shows as a table; undrawn, a table at least."""
     clearest = strongest(reading, maps)
+    if clearest is None and not draw:
+        return
     yield Text(sentence(reading, clearest) if clearest else _nothing(reading, maps))
-    yield _picture(reading, maps, name)
+    if draw:
+        yield _picture(reading, maps, name)
     yield _table(reading, maps)
 
 
 def strongest(reading: Reading, maps: Sequence[DifferenceMap]) -> DifferenceMap | None:
-    """The one with marked cells that moves the most relevance; of two groups, which mirror each other, the first."""
+    """The one with marked cells whose parts differ most; of two groups, which mirror each other, the first."""
     marked = [m for m in maps if m.marked(reading.alpha).any()]
     return max(marked, key=lambda m: round(moved(reading, m), 9), default=None)
 
 
 def moved(reading: Reading, found: DifferenceMap) -> float:
-    """How much relevance lies elsewhere, as far as marked cells show it: the larger of what they gain and lose."""
-    part = found.difference[found.marked(reading.alpha)]
-    return max(float(part[part > 0].sum()), -float(part[part < 0].sum()))
+    """By how much the share of the part of the picture differs that differs most."""
+    return max((abs(p.gain) for p in places(found, found.marked(reading.alpha)) if p is not None), default=0.0)
 
 
 def sentence(reading: Reading, found: DifferenceMap) -> str:
-    """`On pictures of black women the model looks more at the upper left … than on pictures of other women: …`."""
+    """`On pictures of black women the model looks more at the upper left … than on pictures of other women: …`.
+
+    A part of the picture is named with its own share, never with that of the cells that were chosen for differing.
+    """
     marked = found.marked(reading.alpha)
-    gained, lost = marked & (found.difference > 0), marked & (found.difference < 0)
-    said = []
-    if gained.any():
-        shares = f"{numbers.percent(float(found.mean[gained].sum()))} of the relevance there, not "
-        said.append(f"more at {place(gained, found)} ({shares}{numbers.percent(float(found.rest[gained].sum()))})")
-    if lost.any():
-        shares = f"{numbers.percent(float(found.mean[lost].sum()))}"
-        there = "" if gained.any() else " of the relevance there"
-        shares += f"{there}, not {numbers.percent(float(found.rest[lost].sum()))}"
-        said.append(f"less at {place(lost, found)} ({shares})")
+    gained, lost = places(found, marked)
+    there = iter((" of the relevance lies there",))
+    said = [
+        f"{how} at {part.name} ({numbers.percent(part.mean)}{next(there, '')}, not {numbers.percent(part.rest)})"
+        for how, part in (("more", gained), ("less", lost))
+        if part is not None
+    ]
     who, others = _sides(reading, found)
+    looks = f"looks {joined(said)}" if said else "looks elsewhere here and there"
     differ = "differs" if marked.sum() == 1 else "differ"
     return (
-        f"{capital(who)} the model looks {joined(said)}, compared with {others}; {int(marked.sum())} of "
-        f"{marked.size} cells {differ} by more than chance (p {numbers.p(found.p_value)})."
+        f"{capital(who)} the model {looks}, compared with {others}. Of the {marked.size} cells of the map "
+        f"{int(marked.sum())} {differ} by more than chance (p {numbers.p(found.p_value)})."
     )
 
 
@@ -126,35 +123,6 @@ def _sides(reading: Reading, found: DifferenceMap) -> tuple[str, str]:
 
 def _pictures(phrase: str) -> str:
     return phrase.replace("images", "pictures", 1) if phrase.startswith("images") else f"pictures of {phrase}"
-
-
-def place(cells: NDArray[np.bool_], found: DifferenceMap) -> str:
-    """Where most of a difference lies, as one sees the picture: `the upper left`, `the lower part`, `the edges`."""
-    import numpy as np
-
-    weight = np.where(cells, np.abs(found.difference), 0.0)
-    thirds = np.zeros((3, 3))
-    height, width = weight.shape
-    down, across = ((2 * np.arange(n) + 1) * 3 // (2 * n) for n in (height, width))
-    np.add.at(thirds, (down[:, None], across[None]), weight)
-    thirds /= thirds.sum()
-    rows, columns = thirds.sum(axis=1), thirds.sum(axis=0)
-    row, column = int(rows.argmax()), int(columns.argmax())
-    if thirds[row, column] >= _MOSTLY:
-        return f"the {_spot(row, column)}"
-    if rows[row] >= _MOSTLY:
-        return f"the {_ROWS[row]} part" if row != 1 else "a band across the middle"
-    if columns[column] >= _MOSTLY:
-        return f"the {_COLUMNS[column]} side" if column != 1 else "a strip down the middle"
-    if 1 - thirds[1, 1] >= _MOSTLY and thirds.max() < 1 / 3:
-        return "the edges"
-    first, second = np.argsort(-thirds, axis=None, kind="stable")[:2]
-    return f"the {_spot(*divmod(int(first), 3))} and the {_spot(*divmod(int(second), 3))}"
-
-
-def _spot(row: int, column: int) -> str:
-    key = (_ROWS[row], _COLUMNS[column])
-    return _PLACES.get(key, key[1] if key[0] == "middle" else " ".join(key))
 
 
 def _picture(reading: Reading, maps: Sequence[DifferenceMap], name: str) -> Picture:
@@ -223,15 +191,25 @@ def _table(reading: Reading, maps: Sequence[DifferenceMap]) -> Table:
         caption=f"Where maps differ: {about}",
         columns=tuple(columns),
         rows=rows,
-        note=f"p is for the whole map, over all cells and groups of this table together.{few}",
+        note=f"{_PARTS} Beneath it, its share of the relevance in the group's mean map and in that of those it is "
+        f"compared with. p is for the whole map, over all cells and groups of this table together.{few}",
     )
 
 
 def _row(reading: Reading, found: DifferenceMap) -> tuple[Cell, ...]:
     marked = found.marked(reading.alpha)
     mark = "weak" if found.indicative else ""
-    sides = marked & (found.difference > 0), marked & (found.difference < 0)
-    gained, lost = (place(side, found).removeprefix("the ") if side.any() else "–" for side in sides)
     cells = "–" if found.p_value is None else f"{int(marked.sum())} of {marked.size}"
-    texts = (group_label(found.group), numbers.count(found.n), cells, gained, lost, numbers.p(found.p_value))
-    return tuple(Cell(text, mark=mark) for text in texts)
+    return (
+        Cell(group_label(found.group), mark=mark),
+        Cell(numbers.count(found.n), mark=mark),
+        Cell(cells, mark=mark),
+        *(_place(part) for part in places(found, marked)),
+        Cell(numbers.p(found.p_value), mark=mark),
+    )
+
+
+def _place(part: Place | None) -> Cell:
+    if part is None:
+        return Cell("–")
+    return Cell(part.name.removeprefix("the "), f"{numbers.percent(part.mean)}, not {numbers.percent(part.rest)}")

@@ -88,11 +88,8 @@ def _blocks(
     if reading.label in attribute.split("*"):
         yield Text(OF_THE_LABEL, role="small")
     apart = difference_maps.of_attribute(reading, attribute)
-    clearest = difference_maps.strongest(reading, apart)
-    if apart and draw:
-        yield from difference_maps.blocks(reading, apart, f"maps{place}")
-    elif clearest:
-        yield Text(difference_maps.sentence(reading, clearest))
+    if apart:
+        yield from difference_maps.blocks(reading, apart, f"maps{place}", draw=draw)
     elif found is not None and draw and (picture := _maps(found, f"maps{place}")) is not None:
         yield picture
     having = [m for m in mass if m.groups(attribute)]

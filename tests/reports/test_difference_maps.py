@@ -34,35 +34,6 @@ def cells(*at: tuple[int, int], side: int = 7) -> np.ndarray:
     return made
 
 
-@pytest.mark.parametrize(
-    ("at", "said"),
-    [
-        ([(0, 0), (1, 1)], "the upper left"),
-        ([(0, 3)], "the upper middle"),
-        ([(3, 6)], "the right"),
-        ([(3, 3), (2, 4)], "the middle"),
-        ([(5, 0), (6, 3), (5, 6)], "the lower part"),
-        ([(0, 0), (3, 1), (6, 0)], "the left side"),
-        ([(3, 0), (3, 3), (3, 6)], "a band across the middle"),
-        ([(0, 3), (3, 3), (6, 3)], "a strip down the middle"),
-        ([(0, 0), (6, 6)], "the upper left and the lower right"),
-        ([(0, 0), (0, 6), (6, 0), (6, 6), (0, 3), (6, 3)], "the edges"),
-    ],
-)
-def test_places_have_plain_names(at: list[tuple[int, int]], said: str) -> None:
-    found = a_map(cells(*at))
-
-    assert difference_maps.place(found.marked(), found) == said
-
-
-@pytest.mark.parametrize("side", [1, 2, 3, 14])
-def test_every_grid_has_its_thirds(side: int) -> None:
-    found = a_map(cells((side - 1, side - 1), side=side))
-    expected = "the middle" if side == 1 else "the lower right"
-
-    assert difference_maps.place(found.marked(), found) == expected
-
-
 def reading_of(*maps: DifferenceMap) -> Reading:
     return Reading(dataclasses.replace(results.faces(), difference_maps=maps))
 
@@ -72,9 +43,9 @@ def test_the_sentence_says_more_less_where_and_compared_with_whom() -> None:
     said = difference_maps.sentence(reading_of(found), found)
 
     assert said == (
-        "On pictures of black people the model looks more at the upper left (3.0 % of the relevance there, not 2.0 %) "
-        "and less at the lower right (1.0 %, not 2.0 %), compared with pictures of the other groups of race; 2 of "
-        "49 cells differ by more than chance (p 0.0010)."
+        "On pictures of black people the model looks more at the upper left (9.2 % of the relevance lies there, not "
+        "8.2 %) and less at the lower right (7.2 %, not 8.2 %), compared with pictures of the other groups of race. Of "
+        "the 49 cells of the map 2 differ by more than chance (p 0.0010)."
     ).replace(" %", "\u00a0%")
 
 
@@ -84,19 +55,19 @@ def test_the_sentence_says_more_less_where_and_compared_with_whom() -> None:
         (
             {"attribute": "gender*race", "group": {"gender": "female", "race": "black"}, "against": "same label"},
             "On pictures of black women",
-            "compared with pictures of other women;",
+            "compared with pictures of other women.",
         ),
         (
             {"attribute": "decision", "group": {"decision": "female"}, "against": "right"},
             "On pictures with a wrong answer “female”",
-            "compared with pictures where that answer is right;",
+            "compared with pictures where that answer is right.",
         ),
         (
             {"attribute": "decision", "group": {"decision": "any"}, "against": "right"},
             "On pictures with a wrong answer the model",
-            "right;",
+            "right.",
         ),
-        ({"attribute": "light", "group": {"light": "dim"}}, "with light = dim", "the other groups of light;"),
+        ({"attribute": "light", "group": {"light": "dim"}}, "with light = dim", "the other groups of light."),
     ],
 )
 def test_the_sentence_names_both_sides(fields: dict[str, object], who: str, others: str) -> None:
@@ -111,7 +82,7 @@ def test_two_groups_are_compared_with_each_other() -> None:
     women = a_map(cells((0, 0)), attribute="gender", group={"gender": "female"})
     men = a_map(-cells((0, 0)), attribute="gender", group={"gender": "male"})
 
-    assert "compared with pictures of men;" in difference_maps.sentence(reading_of(women, men), women)
+    assert "compared with pictures of men." in difference_maps.sentence(reading_of(women, men), women)
 
 
 def test_a_section_has_a_sentence_a_drawing_and_its_table() -> None:
@@ -148,6 +119,23 @@ def test_maps_that_do_not_differ_have_no_outline_and_no_finding() -> None:
 def told(result: AuditResult) -> list[str]:
     about = (f.sentence for f in inside(Reading(result)) if f.topic == "Focus")
     return [sentence for sentence in about if "compared with pictures" in sentence]
+
+
+def test_what_is_claimed_of_maps_that_are_not_drawn_stands_in_a_table_at_least() -> None:
+    found = a_map(cells((0, 0)))
+    kinds = [type(b) for b in difference_maps.blocks(reading_of(found), (found,), "maps", draw=False)]
+    quiet = a_map(cells())
+
+    assert kinds == [Text, Table]
+    assert list(difference_maps.blocks(reading_of(quiet), (quiet,), "maps", draw=False)) == []
+
+
+def test_a_difference_that_no_part_of_the_picture_shows_names_none() -> None:
+    found = a_map(cells((0, 0)) - 2 * cells((0, 1), (1, 0), (1, 1)), marked=cells((0, 0)) > 0)
+    said = difference_maps.sentence(reading_of(found), found)
+
+    assert "the model looks elsewhere here and there, compared with" in said
+    assert "Of the 49 cells of the map 1 differs by more than chance" in said
 
 
 def test_a_finding_needs_what_survives_the_adjustment_and_is_not_of_the_label_alone() -> None:
