@@ -68,37 +68,38 @@ class Rerun:
 
     def __init__(self, onward: Onward, sessions: Sessions, tolerance: float) -> None:
         self._onward, self._sessions, self._tolerance = onward, sessions, tolerance
-        self._session: InferenceSession | None = None
-        self._inputs: list[str] = []
+        self._session: InferenceSession | None = None  # None until one has been seen to give the same logits
 
     def of(self, pieces: Sequence[Piece]) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         """`Capture.tail` for these pieces of a batch. Raises ModelError where the tail gives other logits."""
         import numpy as np
 
-        if self._session is None:
-            self._open(pieces[0])
+        session = self._session = self._session or self._opened(pieces[0])
 
         def tail(changed: NDArray[np.float32]) -> NDArray[np.float32]:
             parts = cut_up(changed, [piece.real for piece in pieces])
-            return np.concatenate([self._run(one, part)[: one.real] for one, part in zip(pieces, parts, strict=True)])
+            found = [self._run(session, one, part)[: one.real] for one, part in zip(pieces, parts, strict=True)]
+            return np.concatenate(found)
 
         return tail
 
-    def _open(self, piece: Piece) -> None:
+    def _opened(self, piece: Piece) -> InferenceSession:
         try:
             model = self._onward.model(piece)
         except NoTail as reason:
             raise ModelError(f"the network can't be run on from the layer: {reason}") from reason
-        self._session = self._sessions.open(model.SerializeToString())
-        self._inputs = [value.name for value in self._session.get_inputs()]
-        off = apart(self._onward.logits(piece)[0], self._run(piece))
+        session = self._sessions.open(model.SerializeToString())
+        off = apart(self._onward.logits(piece)[0], self._run(session, piece))
         if not off <= self._tolerance:
             raise ModelError(f"run on from the layer, the network gives other logits (by {off:.1e}, relative)")
+        return session
 
-    def _run(self, piece: Piece, changed: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        assert self._session is not None  # noqa: S101 - opened by `of`
-        names = [self._session.get_outputs()[0].name]
-        return table(run_session(self._session, names, self._onward.feed(piece, self._inputs, changed))[0])
+    def _run(
+        self, session: InferenceSession, piece: Piece, changed: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        inputs = [value.name for value in session.get_inputs()]
+        fed = self._onward.feed(piece, inputs, changed)
+        return table(run_session(session, [session.get_outputs()[0].name], fed)[0])
 
 
 def tolerance_of(model: ModelProto, *, fused: bool = False) -> float:

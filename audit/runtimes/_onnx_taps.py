@@ -141,7 +141,7 @@ class Taps:
         return self._made[key]
 
     def _add(self, operator: str, *inputs: str, **attributes: object) -> str:
-        key = (operator, *inputs)
+        key = (operator, *inputs, *(f"{name}={value}" for name, value in sorted(attributes.items())))
         return self._made[key] if key in self._made else self._append(key, list(inputs), **attributes)
 
     def _append(self, key: tuple[str, ...], inputs: list[str], **attributes: object) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from audit.cams import CAMS, Mapper
 from audit.errors import ModelError
 from audit.runtimes import Request, last_map, open_model
+from audit.runtimes._onnx_taps import Taps
 from tests.support import onnx_networks as networks
 from tests.support.onnx_networks import onnx
 
@@ -236,3 +237,20 @@ def flattened(extra: str | None = None, batch: int | str = "batch") -> onnx.Mode
         y = net.add("Add", y, net.add("Unsqueeze", net.add("ReduceMean", net.add(extra, x), axes=[1], keepdims=0),
                                       net.weight(np.array([1]))), out="logits")  # fmt: skip
     return net.model((batch, 3, 8, 8), {y: (batch, 2)})
+
+
+def test_a_refused_tail_is_refused_in_every_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.runtimes.onnx.tolerance_of", lambda *_, **__: -1.0)
+    model = open_model(networks.save(networks.small_cnn(), tmp_path / "net.onnx"))
+    model.describe((1, 3, 16, 16))
+    model.prepare(Request(output="logits", cam_layer="features.1", tail=True))
+    for _ in range(3):
+        with pytest.raises(ModelError, match="gives other logits"):
+            model.run(pictures((2, 3, 16, 16)))
+
+
+def test_nodes_of_other_attributes_are_other_nodes() -> None:
+    taps = Taps(networks.small_cnn())
+    made = [taps._add("Transpose", "image", perm=perm) for perm in ([0, 2, 3, 1], [0, 3, 1, 2], [0, 2, 3, 1])]  # noqa: SLF001
+
+    assert made[0] == made[2] != made[1]
