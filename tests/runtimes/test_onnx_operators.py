@@ -159,9 +159,12 @@ CASES = [
     case("GroupNormalization", f(2, 6, 4, 4), f(6), f(6, seed=1), since=21, num_groups=2, epsilon=1e-2),
     case("LayerNormalization", f(2, 3, 4), f(4), f(4, seed=1), since=17),
     case("LayerNormalization", f(2, 3, 4), f(3, 4), since=17, axis=1, epsilon=1e-2),
+    case("LayerNormalization", f(2, 3, 4), f(4), f(4, seed=1), since=17, outputs=3),
+    case("LayerNormalization", f(2, 3, 4), f(3, 4), since=17, axis=1, outputs=2, epsilon=1e-2),
     case("RMSNormalization", f(2, 3, 4), f(4), since=23),
     case("SimplifiedLayerNormalization", f(2, 3, 4), f(4), domain="", since=17, until=17),
     case("LpNormalization", f(2, 3, 4), axis=1), case("LpNormalization", f(2, 3, 4), p=1),
+    *(case("LpNormalization", np.float32([[0, 0], [3, -4]]), p=power, smooth=False) for power in (1, 2)),
     case("MeanVarianceNormalization", f(2, 3, 4, 4)),
     case("LRN", f(2, 7, 4, 4), size=5, alpha=0.1, beta=0.6, bias=2.0),
     # pools
@@ -186,7 +189,10 @@ CASES = [
       for name in ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum",
                    "ReduceLogSumExp", "ReduceProd")),
     case("ReduceMean", f(2, 3, 4), since=18), case("ReduceProd", p(2, 3), since=18),
-    case("ReduceMean", f(2, 3, 4), since=18, noop_with_empty_axes=1),
+    *(case(name, p(2, 3), since=18, noop_with_empty_axes=1)
+      for name in ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare",
+                   "ReduceLogSum", "ReduceLogSumExp", "ReduceProd")),
+    *(case(name, f(2, 3), since=18, noop_with_empty_axes=1) for name in ("ReduceL1", "ReduceL2", "ReduceSumSquare")),
     case("ReduceSum", f(2, 3, 4), i(1)), case("ReduceSum", f(2, 3, 4), i(0, 2), keepdims=0),
     *(case(name, f(2, 3, 4), axis=1, keepdims=keep, smooth=False)
       for name in ("ArgMax", "ArgMin") for keep in (0, 1)),
@@ -215,6 +221,8 @@ CASES = [
     *(case("Pad", f(2, 3, 4), i(0, 1, 2, 1, 2, 3), mode=mode) for mode in ("edge",)),
     case("Pad", f(2, 4, 5), i(0, 1, 2, 0, 3, 4), mode="reflect"),
     case("Pad", f(2, 4, 5), i(0, 1, 2, 0, 3, 4), mode="wrap", since=19),
+    *(case("Pad", f(2, 6), i(0, *pads[:1], 0, *pads[1:]), mode=mode, since=19)
+      for mode in ("wrap", "reflect", "edge") for pads in ((-2, 3), (3, -1), (-1, -2))),
     case("Pad", f(2, 3, 4), i(1, 2), None, i(-1), since=18),
     *(case(name, f(2, 8, 4, 6), blocksize=2, mode=mode) for name in ("DepthToSpace",) for mode in ("DCR", "CRD")),
     case("SpaceToDepth", f(2, 2, 4, 6), blocksize=2),
@@ -235,6 +243,8 @@ CASES = [
     case("CumSum", f(2, 4), one(1, np.int64)), case("TopK", f(3, 5), i(2), outputs=2, axis=1),
     case("TopK", f(3, 5), i(2), outputs=2, axis=0, largest=0),
     case("OneHot", i(1, -1, 0), one(3, np.int64), np.float32([0.1, 0.9]), smooth=False),
+    case("OneHot", i(1, 3, -3, -4, 7), one(3, np.int64), np.float32([0.1, 0.9]), smooth=False),
+    case("OneHot", i(1, 0), one(3, np.int64), np.float32([0.1, 0.9]), axis=0, smooth=False),
     case("NonZero", np.float32([[1, 0], [0, 2]]), smooth=False),
     # resizing
     *(case("Resize", f(2, 3, 4, 5), None, np.float32([1, 1, *scales]), mode=mode, coordinate_transformation_mode=way)
@@ -263,6 +273,8 @@ CASES = [
     case("QuantizeLinear", f(2, 3), one(0.01), smooth=False),
     case("QuantizeLinear", f(2, 3), one(0.01), since=21, output_dtype=TensorProto.INT8, smooth=False),
     case("DequantizeLinear", s8(4, 3), p(4), np.array([1, 2, 3, 4], np.int8), axis=0, smooth=False),
+    case("QuantizeLinear", f(2, 3), one(0.001), one(100, np.uint16), domain=MICROSOFT, smooth=False),
+    case("DequantizeLinear", s8(4, 3), one(0.1), one(4, np.int8), domain=MICROSOFT, smooth=False),
     case("DequantizeLinear", np.array([70000, -3], np.int32), one(0.01), smooth=False),
     case("DequantizeLinear", s8(4, 6), p(4, 2), axis=1, block_size=3, since=21, smooth=False),
     case("DynamicQuantizeLinear", f(3, 4), outputs=3, smooth=False),
@@ -341,7 +353,7 @@ def test_a_gradient_is_the_limit_of_differences(case: Case) -> None:
 
 
 def test_every_operator_of_the_table_is_tried() -> None:
-    assert set(OPERATORS) == {case.operator for case in CASES}
+    assert set(OPERATORS) == {(case.domain, case.operator) for case in CASES}
 
 
 def test_rounding_is_passed_straight_through_within_the_range() -> None:
@@ -359,12 +371,14 @@ def test_rounding_is_passed_straight_through_within_the_range() -> None:
     ("made", "message"),
     [
         (case("Det", f(3, 3)), "operators that have no gradient here: Det"),
+        (case("Attention", f(1, 4, 8), f(8, 24), f(24), num_heads=2, domain=MICROSOFT), "Attention .com.microsoft."),
+        (case("Relu", f(3), domain="elsewhere"), "Relu .elsewhere."),
         (case("MaxPool", f(1, 1, 4, 4), outputs=2, kernel_shape=[2, 2]), "MaxPool with indices"),
         (case("Resize", f(1, 1, 4, 4), None, np.float32([1, 1, 2, 2]),
               coordinate_transformation_mode="tf_crop_and_resize"), "tf_crop_and_resize"),
         (case("CumSum", f(3), one(0, np.int64), reverse=1), "CumSum reversed"),
         (case("BatchNormalization", f(2, 3), f(3), f(3), f(3), p(3), training_mode=1), "in training mode"),
-        (case("LayerNormalization", f(2, 3), f(3), f(3), outputs=2), "LayerNormalization with further outputs"),
+        (case("TopK", f(2, 3), i(1), outputs=3, axis=1), "TopK with further outputs"),
     ],
     ids=str,
 )  # fmt: skip
@@ -373,6 +387,30 @@ def test_what_is_not_known_is_named(made: Case, message: str) -> None:
 
     with pytest.raises(Unsupported, match=message):
         values(Network(model, Path()), feed)
+
+
+@pytest.mark.parametrize("nearest", ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])
+@pytest.mark.parametrize(
+    "way", ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners", "half_pixel_symmetric"]
+)
+def test_resizing_takes_the_cells_that_onnxruntime_takes(way: str, nearest: str) -> None:
+    nodes, weights, given = [], [], []
+    for old in (4, 5, 7, 10):
+        given.append(helper.make_tensor_value_info(f"x{old}", TensorProto.FLOAT, [1, 1, old]))
+        for at, factor in enumerate((0.3, 0.5, 0.6, 0.75, 0.9, 1.1, 1.5, 1.7, 2.0, 2.3)):
+            for form, array in (("scales", np.float32([1, 1, factor])), ("sizes", i(1, 1, math.ceil(old * factor)))):
+                name = f"{form}{old}.{at}"
+                weights.append(numpy_helper.from_array(array, name))
+                inputs = [f"x{old}", "", name] if form == "scales" else [f"x{old}", "", "", name]
+                nodes.append(helper.make_node("Resize", inputs, [f"y.{name}"], mode="nearest", nearest_mode=nearest,
+                                              coordinate_transformation_mode=way))  # fmt: skip
+    made = [helper.make_empty_tensor_value_info(node.output[0]) for node in nodes]
+    graph = helper.make_graph(nodes, "many", given, made, weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=10)
+    feed = {f"x{old}": np.arange(old, dtype=np.float32)[None, None] for old in (4, 5, 7, 10)}
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for node, got, wanted in zip(nodes, values(Network(model, Path()), feed), session.run(None, feed), strict=True):
+        np.testing.assert_array_equal(got.numpy(), wanted, node.output[0])
 
 
 def test_half_precision_is_computed_in_single() -> None:

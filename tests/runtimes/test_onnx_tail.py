@@ -251,6 +251,6 @@ def test_a_refused_tail_is_refused_in_every_batch(tmp_path: Path, monkeypatch: p
 
 def test_nodes_of_other_attributes_are_other_nodes() -> None:
     taps = Taps(networks.small_cnn())
-    made = [taps._add("Transpose", "image", perm=perm) for perm in ([0, 2, 3, 1], [0, 3, 1, 2], [0, 2, 3, 1])]  # noqa: SLF001
+    made = [taps._add("Transpose", "image", perm=perm) for perm in ([0, 2, 3, 1], [0, 3, 1, 2], [0, 2, 3, 1])]
 
     assert made[0] == made[2] != made[1]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from audit.runtimes._onnx_torch.operators import OPERATORS, Call, operator
+from audit.runtimes._onnx_torch.operators import MICROSOFT, OPERATORS, Call, operator
 
 _UNARY = {
     "Abs": torch.abs, "Acos": torch.acos, "Acosh": torch.acosh, "Asin": torch.asin, "Asinh": torch.asinh,
@@ -31,7 +31,7 @@ _BINARY = {
 
 
 def _enter(name: str, function: Any) -> None:
-    OPERATORS[name] = lambda _, *inputs: function(*inputs)
+    OPERATORS["", name] = lambda _, *inputs: function(*inputs)
 
 
 for _name, _function in {**_UNARY, **_BINARY}.items():
@@ -123,21 +123,22 @@ def selu(call: Call, x: Any) -> Any:
 
 
 @operator("Gelu")
+@operator("Gelu", domain=MICROSOFT)
 def gelu(call: Call, x: Any) -> Any:
     return functional.gelu(x, approximate=call.get("approximate", "none"))
 
 
-@operator("BiasGelu")
+@operator("BiasGelu", domain=MICROSOFT)
 def gelu_of_sum(call: Call, x: Any, bias: Any) -> Any:
     return functional.gelu(x + bias)
 
 
-@operator("FastGelu")
+@operator("FastGelu", domain=MICROSOFT)
 def fast_gelu(call: Call, x: Any, bias: Any = None) -> Any:
     return functional.gelu(x if bias is None else x + bias, approximate="tanh")
 
 
-@operator("QuickGelu")
+@operator("QuickGelu", domain=MICROSOFT)
 def quick_gelu(call: Call, x: Any) -> Any:
     return x * torch.sigmoid(call.get("alpha", 1.702) * x)
 

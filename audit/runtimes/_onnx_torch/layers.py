@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from audit.runtimes._onnx_torch.operators import Call, along, operator, pairs
+from audit.runtimes._onnx_torch.operators import MICROSOFT, Call, along, operator, pairs
 
 _CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 _UNFOLD = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
@@ -80,7 +80,7 @@ def product(call: Call, a: Any, b: Any) -> Any:
     return torch.matmul(a, b)
 
 
-@operator("FusedMatMul")
+@operator("FusedMatMul", domain=MICROSOFT)
 def scaled_product(call: Call, a: Any, b: Any) -> Any:
     if call.get("transBatchA", 0) or call.get("transBatchB", 0):
         raise call.refuse("with transposed batches")
@@ -134,9 +134,13 @@ def group_norm(call: Call, x: Any, scale: Any, bias: Any) -> Any:
 
 @operator("LayerNormalization")
 def layer_norm(call: Call, x: Any, scale: Any, bias: Any = None) -> Any:
-    axis = call.get("axis", -1) % x.dim()
-    normal = functional.layer_norm(x, x.shape[axis:], eps=call.get("epsilon", 1e-5)) * scale
-    return normal if bias is None else normal + bias
+    axis, eps = call.get("axis", -1) % x.dim(), call.get("epsilon", 1e-5)
+    normal = functional.layer_norm(x, x.shape[axis:], eps=eps) * scale
+    made = normal if bias is None else normal + bias
+    if call.outputs == 1:
+        return made
+    over = list(range(axis, x.dim()))
+    return made, x.mean(over, keepdim=True), torch.rsqrt(x.var(over, unbiased=False, keepdim=True) + eps)
 
 
 @operator("RMSNormalization", "SimplifiedLayerNormalization")
@@ -148,7 +152,8 @@ def root_mean_square_norm(call: Call, x: Any, scale: Any) -> Any:
 @operator("LpNormalization")
 def vector_norm(call: Call, x: Any) -> Any:
     axis, p = call.get("axis", -1), call.get("p", 2)
-    return x / torch.linalg.vector_norm(x, ord=p, dim=axis, keepdim=True)
+    size = torch.linalg.vector_norm(x, ord=p, dim=axis, keepdim=True)
+    return x / torch.where(size == 0, torch.ones_like(size), size)
 
 
 @operator("MeanVarianceNormalization")

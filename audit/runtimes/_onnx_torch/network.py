@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 ROOMS = (elementwise, layers, pooling, quantizing, resizing, shapes)  # each enters its operators into the table
-_DOMAINS = {"", "ai.onnx", "com.microsoft"}
 _WIDENED = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
 
@@ -36,11 +35,10 @@ class Network:
 
     def __init__(self, model: ModelProto, folder: Path) -> None:
         nodes = list(model.graph.node)
-        unknown = sorted(
-            {node.op_type for node in nodes if node.op_type not in OPERATORS or node.domain not in _DOMAINS}
-        )
+        unknown = {key for node in nodes if (key := _key(node)) not in OPERATORS}
         if unknown:
-            raise Unsupported(f"operators that have no gradient here: {', '.join(unknown)}")
+            names = sorted(f"{name} ({domain})" if domain else name for domain, name in unknown)
+            raise Unsupported(f"operators that have no gradient here: {', '.join(names)}")
         opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 13)
         self._folder = str(folder)
         self.inputs = [value.name for value in model.graph.input]
@@ -49,7 +47,7 @@ class Network:
         self._steps: list[tuple[Function, Call, list[str], list[str]]] = []
         with torch.no_grad():
             for node in nodes:
-                step = (OPERATORS[node.op_type], self._call(node, opset), list(node.input), list(node.output))
+                step = (OPERATORS[_key(node)], self._call(node, opset), list(node.input), list(node.output))
                 if all(name in self._known for name in step[2] if name):
                     _run(step, self._known)
                 else:
@@ -88,6 +86,10 @@ class Network:
         if isinstance(value, TensorProto):
             return self._constant(value)
         return value.decode() if isinstance(value, bytes) else value
+
+
+def _key(node: NodeProto) -> tuple[str, str]:
+    return "" if node.domain == "ai.onnx" else node.domain, node.op_type
 
 
 def _run(step: tuple[Function, Call, list[str], list[str]], values: dict[str, Any]) -> None:

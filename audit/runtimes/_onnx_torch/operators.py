@@ -29,14 +29,16 @@ class Call:
 
 # From the node and its inputs (None where one is left out) to its value, or its values where it makes several.
 Function = Callable[..., Any]
-OPERATORS: dict[str, Function] = {}
+# By domain and name: "Attention" of com.microsoft is another operator than ONNX's own, whose domain is "".
+OPERATORS: dict[tuple[str, str], Function] = {}
+MICROSOFT = "com.microsoft"
 
 
-def operator(*names: str) -> Callable[[Function], Function]:
+def operator(*names: str, domain: str = "") -> Callable[[Function], Function]:
     """Enter a function under the names of the operators that it computes."""
 
     def enter(function: Function) -> Function:
-        OPERATORS.update(dict.fromkeys(names, function))
+        OPERATORS.update({(domain, name): function for name in names})
         return function
 
     return enter

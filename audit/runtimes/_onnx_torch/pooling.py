@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from audit.runtimes._onnx_torch.layers import paddings
-from audit.runtimes._onnx_torch.operators import OPERATORS, Call, axes_of, operator, pairs
+from audit.runtimes._onnx_torch.operators import Call, axes_of, operator, pairs
 
 _AVERAGE = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
 _MAXIMUM = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
@@ -88,12 +88,10 @@ _REDUCED: dict[str, Callable[[Any, list[int], bool], Any]] = {
 
 @operator(*_REDUCED)
 def reduce(call: Call, x: Any, axes: Any = None) -> Any:
-    over = axes_of(call, axes, x.dim())
-    if not over:
-        if call.get("noop_with_empty_axes", 0):
-            return x
-        over = list(range(x.dim()))
-    return _REDUCED[call.operator](x, over, bool(call.get("keepdims", 1)))
+    over, keep = axes_of(call, axes, x.dim()), bool(call.get("keepdims", 1))
+    if not over and call.get("noop_with_empty_axes", 0):  # each value by itself: of -2 the sum of squares is 4
+        x, over, keep = x[..., None], [-1], False
+    return _REDUCED[call.operator](x, over or list(range(x.dim())), keep)
 
 
 @operator("ReduceProd")
@@ -106,12 +104,10 @@ def reduce_product(call: Call, x: Any, axes: Any = None) -> Any:
     return x
 
 
-def _extreme(call: Call, x: Any) -> Any:
+@operator("ArgMax", "ArgMin")
+def extreme(call: Call, x: Any) -> Any:
     axis, keep = call.get("axis", 0), bool(call.get("keepdims", 1))
     find = torch.argmax if call.operator == "ArgMax" else torch.argmin
     if call.get("select_last_index", 0):
         return x.shape[axis] - 1 - find(x.flip(axis), axis, keepdim=keep)
     return find(x, axis, keepdim=keep)
-
-
-OPERATORS.update(dict.fromkeys(("ArgMax", "ArgMin"), _extreme))

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from audit.runtimes._onnx_torch.elementwise import leaky_relu
 from audit.runtimes._onnx_torch.layers import convolution
-from audit.runtimes._onnx_torch.operators import Call, along, operator
+from audit.runtimes._onnx_torch.operators import MICROSOFT, Call, along, operator
 from audit.runtimes._onnx_torch.pooling import average_pool
 
 _RANGES = {torch.int8: (-128, 127), torch.int16: (-32768, 32767), torch.uint16: (0, 65535)}
@@ -44,6 +44,7 @@ def _blocks(call: Call, x: Any, values: Any, axis: int) -> Any:
 
 
 @operator("QuantizeLinear")
+@operator("QuantizeLinear", domain=MICROSOFT)
 def quantize(call: Call, x: Any, scale: Any, zero: Any = None) -> Any:
     if call.get("block_size", 0):
         raise call.refuse("in blocks")
@@ -51,6 +52,7 @@ def quantize(call: Call, x: Any, scale: Any, zero: Any = None) -> Any:
 
 
 @operator("DequantizeLinear")
+@operator("DequantizeLinear", domain=MICROSOFT)
 def dequantize(call: Call, x: Any, scale: Any, zero: Any = None) -> Any:
     axis = call.get("axis", 1)
     if call.get("block_size", 0):
@@ -95,7 +97,7 @@ def quantized_product(call: Call, a: Any, as_: Any, az: Any, b: Any, bs: Any, bz
     return quantized(dequantized(a, as_, az, -2) @ dequantized(b, bs, bz, -1), ys, yz)
 
 
-@operator("QGemm")
+@operator("QGemm", domain=MICROSOFT)
 def quantized_general_product(
     call: Call, a: Any, as_: Any, az: Any, b: Any, bs: Any, bz: Any, c: Any = None, ys: Any = None, yz: Any = None
 ) -> Any:
@@ -108,41 +110,41 @@ def quantized_general_product(
     return made if ys is None else quantized(made, ys, yz)
 
 
-@operator("QLinearAdd", "QLinearMul")
+@operator("QLinearAdd", "QLinearMul", domain=MICROSOFT)
 def quantized_pair(call: Call, a: Any, as_: Any, az: Any, b: Any, bs: Any, bz: Any, ys: Any, yz: Any = None) -> Any:
     left, right = dequantized(a, as_, az), dequantized(b, bs, bz)
     return quantized(left + right if call.operator == "QLinearAdd" else left * right, ys, yz)
 
 
-@operator("QLinearConcat")
+@operator("QLinearConcat", domain=MICROSOFT)
 def quantized_concat(call: Call, ys: Any, yz: Any, *parts: Any) -> Any:
     values = [dequantized(*parts[at : at + 3]) for at in range(0, len(parts), 3)]
     return quantized(torch.cat(values, call.get("axis")), ys, yz)
 
 
-@operator("QLinearGlobalAveragePool")
+@operator("QLinearGlobalAveragePool", domain=MICROSOFT)
 def quantized_pool(call: Call, x: Any, xs: Any, xz: Any, ys: Any, yz: Any) -> Any:
     axes = [1, 2] if call.get("channels_last", 0) else list(range(2, x.dim()))
     return quantized(dequantized(x, xs, xz).mean(axes, keepdim=True), ys, yz)
 
 
-@operator("QLinearAveragePool")
+@operator("QLinearAveragePool", domain=MICROSOFT)
 def quantized_average_pool(call: Call, x: Any, xs: Any, xz: Any, ys: Any, yz: Any = None) -> Any:
     if call.get("channels_last", 0):
         raise call.refuse("with channels last")
     return quantized(average_pool(call, dequantized(x, xs, xz)), ys, yz)
 
 
-@operator("QLinearLeakyRelu")
+@operator("QLinearLeakyRelu", domain=MICROSOFT)
 def quantized_leaky_relu(call: Call, x: Any, xs: Any, xz: Any, ys: Any, yz: Any = None) -> Any:
     return quantized(leaky_relu(call, dequantized(x, xs, xz)), ys, yz)
 
 
-@operator("QLinearSigmoid")
+@operator("QLinearSigmoid", domain=MICROSOFT)
 def quantized_sigmoid(call: Call, x: Any, xs: Any, xz: Any, ys: Any, yz: Any = None) -> Any:
     return quantized(torch.sigmoid(dequantized(x, xs, xz)), ys, yz)
 
 
-@operator("QLinearSoftmax")
+@operator("QLinearSoftmax", domain=MICROSOFT)
 def quantized_softmax(call: Call, x: Any, xs: Any, xz: Any, ys: Any, yz: Any = None) -> Any:
     return quantized(functional.softmax(dequantized(x, xs, xz), call.get("axis", -1)), ys, yz)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -24,6 +25,8 @@ def resize(call: Call, x: Any, roi: Any = None, scales: Any = None, sizes: Any =
         lengths = whole(sizes)
         factors = [length / x.shape[axis] for axis, length in zip(over, lengths, strict=True)]
         lengths, factors = _in_proportion(call, x, over, lengths, factors)
+    if lengths == [x.shape[axis] for axis in over]:
+        return x
     for axis, factor, length in zip(over, factors, lengths, strict=True):
         if factor != 1 or length != x.shape[axis]:
             matrix = _matrix(call, x.shape[axis], length, factor).to(x)
@@ -61,19 +64,27 @@ def _matrix(call: Call, old: int, new: int, factor: float) -> Any:
 
 
 def _places(call: Call, old: int, new: int, factor: float) -> Any:
-    """Where the middle of each new cell lies among the old ones."""
-    mode, to = call.get("coordinate_transformation_mode", "half_pixel"), torch.arange(new, dtype=torch.float64)
+    """Where the middle of each new cell lies among the old ones.
+
+    In float32 and in this order of operations, as in onnxruntime: between two cells the last digit decides which one is
+    the nearest. Not by torch, which may divide by multiplying.
+    """
+    mode, to = call.get("coordinate_transformation_mode", "half_pixel"), np.arange(new, dtype=np.float32)
+    scale, half = np.float32(factor), np.float32(0.5)
     if mode == "asymmetric":
-        return to / factor
-    if mode == "align_corners":
-        return to * (old - 1) / (new - 1) if new > 1 else to * 0
-    if mode == "pytorch_half_pixel" and new == 1:
-        return to * 0
-    if mode in {"half_pixel", "pytorch_half_pixel"}:
-        return (to + 0.5) / factor - 0.5
-    if mode == "half_pixel_symmetric":
-        return old / 2 * (1 - new / (factor * old)) + (to + 0.5) / factor - 0.5
-    raise call.refuse(f"with the coordinates {mode}")
+        at = to / scale
+    elif mode == "align_corners":
+        at = to * np.float32(old - 1) / np.float32(new - 1) if new > 1 else to * 0
+    elif mode == "pytorch_half_pixel" and new == 1:
+        at = to * 0
+    elif mode in {"half_pixel", "pytorch_half_pixel"}:
+        at = (to + half) / scale - half
+    elif mode == "half_pixel_symmetric":
+        offset = np.float32(old) / 2 * (1 - np.float32(new) / (scale * np.float32(old)))
+        at = (float(offset) + (to + 0.5).astype(np.float64) / float(scale) - 0.5).astype(np.float32)
+    else:
+        raise call.refuse(f"with the coordinates {mode}")
+    return torch.from_numpy(at.astype(np.float64))
 
 
 def _nearest(call: Call, at: Any) -> Any:
@@ -83,7 +94,8 @@ def _nearest(call: Call, at: Any) -> Any:
         return torch.floor(at)
     if way == "ceil":
         return torch.ceil(at)
-    return torch.ceil(at - 0.5) if way == "round_prefer_floor" else torch.floor(at + 0.5)
+    # What float32 makes of a half is one still.
+    return torch.ceil(at - 0.5 - _KEEP) if way == "round_prefer_floor" else torch.floor(at + 0.5 + _KEEP)
 
 
 def _cubic(distance: Any, a: float) -> Any:

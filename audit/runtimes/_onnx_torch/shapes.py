@@ -138,6 +138,9 @@ def pad(call: Call, x: Any, pads: Any, value: Any = None, axes: Any = None) -> A
     if mode == "constant":
         return functional.pad(x, pairs(begin, end), value=0.0 if value is None else value.item())
     for axis in range(x.dim()):
+        if begin[axis] < 0 or end[axis] < 0:  # what is cut off is not there to be repeated
+            x = x.narrow(axis, max(0, -begin[axis]), x.shape[axis] + min(begin[axis], 0) + min(end[axis], 0))
+            begin[axis], end[axis] = max(0, begin[axis]), max(0, end[axis])
         size = x.shape[axis]
         at = torch.arange(-begin[axis], size + end[axis], device=x.device)
         if mode == "edge":
@@ -238,8 +241,11 @@ def top(call: Call, x: Any, k: Any) -> Any:
 
 @operator("OneHot")
 def one_hot(call: Call, indices: Any, depth: Any, values: Any) -> Any:
-    hot = functional.one_hot(indices.long() % int(depth), int(depth))
-    return torch.where(hot.movedim(-1, call.get("axis", -1)).bool(), values[1], values[0])
+    """An index out of range marks no place."""
+    count = int(depth)
+    at = torch.where(indices < 0, indices + count, indices)
+    hot = at[..., None] == torch.arange(count, device=at.device)
+    return torch.where(hot.movedim(-1, call.get("axis", -1)), values[1], values[0])
 
 
 @operator("NonZero")
