@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit._prior import sample_activations
+from audit.cams import CamChoice, choose
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from audit.cams import CamChoice, Mapper
+    from audit.cams import Mapper
     from audit.inputs import InputSpec
     from audit.probes import ProbeSet
-    from audit.runtimes import Model, TensorSpec
+    from audit.result import Skipped
+    from audit.runtimes import Description, Model, TensorSpec
     from audit.tasks import Task
 
 EVIDENCE = "infocam"  # the method whose cells add up to logits
@@ -41,6 +43,16 @@ def cost(chosen: CamChoice, sample: Mapping[int, NDArray[np.int64]]) -> Iterator
     if sample:
         pictures = sum(map(len, sample.values()))
         yield f"{method.title} learned from {pictures:,} pictures of the probe set, looked at before the run."
+
+
+def asked_in_vain(missing: Skipped, description: Description, output: str) -> Iterator[str]:
+    """A method that was asked for by name and can't be had is told of, and what could be had in its place."""
+    name = missing.parameters["cam"]
+    if name == "auto":
+        return
+    other = choose("auto", description, output)
+    hint = f"; --cam auto would take {other.method.title}" if isinstance(other, CamChoice) else ""
+    yield f"The maps that --cam {name} asked for can't be made: {missing.reason}{hint}."
 
 
 def no_rivals(chosen: CamChoice, output: TensorSpec, task: Task) -> str | None:

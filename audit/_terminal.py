@@ -118,7 +118,7 @@ def summary(result: AuditResult, verdict: Verdict | None, headlines: Sequence[st
         say(f"- {sentence}", indent="  ")
     if not chance and len(headlines) > _HEADLINES:
         say(f"- and {len(headlines) - _HEADLINES} more, in the report")
-    for line in _not_compared(result):
+    for line in (*_not_compared(result), *_not_checked(result)):
         say(line, fg="yellow")
     if verdict is not None and (verdict.rules or verdict.reason):
         say_verdict(verdict)
@@ -141,6 +141,13 @@ def _not_compared(result: AuditResult) -> Iterator[str]:
             yield f"Not compared by {attribute} within {by}: {skipped.reason}."
     for by, attributes in itself.items():
         yield f"Not compared by {', '.join(attributes)} within {by}: what they share is the same for all in a stratum."
+
+
+def _not_checked(result: AuditResult) -> Iterator[str]:
+    """The check of the maps, where it was to be made and could not be."""
+    for skipped in result.skipped:
+        if skipped.measure == "trust":
+            yield f"Whether the class activation maps can be trusted could not be checked: {skipped.reason}."
 
 
 def say_verdict(verdict: Verdict) -> None:

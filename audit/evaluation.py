@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import audit
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from audit.summary import Options, Summary
 
+_TYPICAL = ("predicted", "all")  # target and decisions that stand for a measure of focus
 _VALUES_AT_ONCE = 200_000  # of the table in memory together, so that many measures of many pictures fit
 
 
@@ -57,7 +59,7 @@ def evaluate(
         folder.features(), finished, plan.mapper.method.name if plan.mapper else ""
     )
     skipped = (*skipped, *not_compared, *not_analyzed, *not_drawn)
-    notes, verdict = prepared.notes, None
+    notes, verdict = (*prepared.notes, *_nowhere(measurements)), None
     sentence = _chance(finished)
     if sentence is not None:
         notes = (sentence, *notes)
@@ -141,6 +143,19 @@ def _finished(
         measurements=measurements,
         values=lambda column: folder.values([column])[:, 0],
     )
+
+
+def _nowhere(measurements: tuple[Measurement, ...]) -> Iterator[str]:
+    """Regions that no map could be read on, though there are maps: told first, for most often a number is wrong."""
+    of_all = [m for m in measurements if (m.parameters.get("target"), m.parameters.get("decisions")) == _TYPICAL]
+    if not any(m.measure == "center_x" and m.overall.n for m in of_all):
+        return
+    for empty in (m for m in of_all if m.measure == "relevance_mass" and not m.overall.n):
+        yield (
+            f"The region {empty.parameters['region']} meets no picture, so nothing is measured on it: it lies outside "
+            "of the pictures or of what the model sees of them, or is empty there. Boxes and polygons are in pixels of "
+            "the original picture."
+        )
 
 
 def _chance(finished: Finished) -> str | None:

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from audit._answers import check_settings, classes_of, coverage, words_without_label
-from audit._map_plan import EVIDENCE, cam_block, cost, fitted, no_rivals
+from audit._map_plan import EVIDENCE, asked_in_vain, cam_block, cost, fitted, no_rivals
 from audit._prior import sample_rows
 from audit.cams import CAMS, CamChoice, Mapper, can_work, choose
 from audit.engines import Plan
@@ -140,7 +140,7 @@ def prepare(model: Model, probe: ProbeSet, settings: RunSettings) -> Prepared:
         skipped=skipped,
         notes=(
             *(*covered, *assumed, *([guessed] if guessed else []), *looked, *probe.notes, *description.notes),
-            *(cost(chosen, sample) if chosen else ()),
+            *(cost(cam, sample) if isinstance(cam, CamChoice) else asked_in_vain(cam, description, output.name)),
         ),
         model=_model_block(model, said, spec, description, output, classes, final if unscored is None else None, layers)
         | {"cam": cam_block(chosen, {classes[k]: len(rows) for k, rows in sample.items()}) if chosen else None},

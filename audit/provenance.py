@@ -81,7 +81,7 @@ def model_hash(files: tuple[Path, ...]) -> str:
 
 def settings_block(settings: RunSettings) -> dict[str, Any]:
     """The record's `settings`: what was asked for and decides the figures."""
-    asked = dataclasses.asdict(settings)
+    asked = {**dataclasses.asdict(settings), "trust": settings.checked}
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asked.items() if k not in _MACHINE}
 
 

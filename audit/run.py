@@ -138,14 +138,14 @@ def _with_trust(
     from audit.trust import check_maps
 
     plan = prepared.plan
-    if plan.mapper is None or settings.trust == 0:
+    if settings.checked == 0 or (plan.mapper is None and settings.trust is None):
         return result, None
     begun = time.monotonic()
     found, passes = check_maps(
         plan,
         decisions=class_numbers(folder.read(["decision"])["decision"], plan.output.classes),
         subjects=subject_codes(plan.probe.table),
-        images=settings.trust,
+        images=settings.checked,
         seed=settings.seed,
         alpha=settings.alpha,
         progress=progress,

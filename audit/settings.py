@@ -56,7 +56,7 @@ class RunSettings:
     preprocess: str | None = None
     layers: tuple[str, ...] = ()
     cam: str = "auto"
-    trust: int = 32  # pictures that the maps are checked on afterwards; 0: they are not
+    trust: int | None = None  # pictures that the maps are checked on afterwards; 0: they are not
     # the statistics
     seed: int = 0
     alpha: float = 0.05
@@ -67,6 +67,11 @@ class RunSettings:
     device: str = "auto"
     batch_size: int = 32
     workers: int | None = None
+
+    @property
+    def checked(self) -> int:
+        """On how many pictures the maps are checked, where there are any."""
+        return 32 if self.trust is None else self.trust
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -148,9 +153,6 @@ def checked_settings(settings: RunSettings | None, options: Mapping[str, Any]) -
     for name in options:
         if name not in known:
             raise SettingsError("unknown setting", value=name, allowed=known, hint=nearest(name, known))
-    stated = (
-        {field.name: getattr(settings, field.name) for field in dataclasses.fields(RunSettings)} if settings else {}
-    )
     by_hand = {name: getattr(settings, name) for name in known} if settings else {}
     stated = {name: value for name, value in by_hand.items() if value != getattr(RunSettings, name, {})}
     return read_run_settings({**stated, **options}, folder=None, environ={})

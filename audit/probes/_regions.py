@@ -6,6 +6,7 @@ A column stands before the file's table, and that before what landmarks give by 
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -146,7 +147,7 @@ def _template(value: Any, known: _Folder, where: str) -> Source:
             mask = known.path / known.inside.check(value, what="a mask", where=where)
             return ForAll(_open_mask(mask, where))
         case {"box": numbers, **rest} if not rest:
-            return ForAll(_box(numbers, where))
+            return ForAll(_box(numbers, where, least=0))
         case {"polygon": points, **rest} if not rest:
             return ForAll(_polygon(points, where))
         case {"landmarks": text, **rest} if not rest:
@@ -164,10 +165,12 @@ def _open_mask(path: Path, where: str) -> Shape:
         raise ProbeError(f"the mask can't be used: {error}", value=path.name, where=where) from None
 
 
-def _box(numbers: Any, where: str) -> Box:
+def _box(numbers: Any, where: str, least: float = -math.inf) -> Box:
+    """A column's boxes are often a detector's and reach beyond the picture; one that was typed for all may not."""
     fine = isinstance(numbers, list) and len(numbers) == 4 and all(map(is_number, numbers))
-    if not fine or not (numbers[0] < numbers[2] and numbers[1] < numbers[3]):
-        raise ProbeError("this is no box", value=numbers, allowed="x0,y0,x1,y1 with x0 < x1 and y0 < y1", where=where)
+    if not fine or not (least <= numbers[0] < numbers[2] and least <= numbers[1] < numbers[3]):
+        allowed = "x0,y0,x1,y1 with x0 < x1 and y0 < y1" + (", in pixels from 0 on" if least == 0 else "")
+        raise ProbeError("this is no box", value=numbers, allowed=allowed, where=where)
     return Box((float(numbers[0]), float(numbers[1]), float(numbers[2]), float(numbers[3])))
 
 

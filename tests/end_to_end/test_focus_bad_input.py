@@ -70,12 +70,17 @@ def with_head(model: Path, folder: Path, change: Callable[[NDArray[Any]], NDArra
     return save(network, folder / "changed.onnx")
 
 
-def test_a_network_without_a_spatial_layer_has_no_map_and_is_audited(typed: Typed, probe: Path, tmp_path: Path) -> None:
+def flat() -> onnx.ModelProto:
+    """Two linear layers, of pictures of 8 by 8."""
     net = Net()
-    flat = net.add("Flatten", "image", axis=1)
-    hidden = net.add("Relu", net.linear(flat, (3 * 8 * 8, 12)))
+    pixels = net.add("Flatten", "image", axis=1)
+    hidden = net.add("Relu", net.linear(pixels, (3 * 8 * 8, 12)))
     logits = net.linear(hidden, (12, 2), out="logits")
-    model = save(net.model(["batch", 3, 8, 8], {logits: ["batch", 2]}), tmp_path / "flat.onnx")
+    return net.model(["batch", 3, 8, 8], {logits: ["batch", 2]})
+
+
+def test_a_network_without_a_spatial_layer_has_no_map_and_is_audited(typed: Typed, probe: Path, tmp_path: Path) -> None:
+    model = save(flat(), tmp_path / "flat.onnx")
     (tmp_path / "flat.onnx.toml").write_text(TWO)
     result = audited(typed, 0, model, probe, "--accept-chance")
 
@@ -84,6 +89,30 @@ def test_a_network_without_a_spatial_layer_has_no_map_and_is_audited(typed: Type
         (why,) = reasons(result, measure)
         assert "spatial" in why
     assert "spatial" in page(result)
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "unsaid"),
+    [
+        (("--cam", "gradcam", "--trust", "0"), "--cam gradcam asked for can't be made: ", "can be trusted"),
+        (("--cam", "auto", "--trust", "16"), "can be trusted could not be checked: no class activation map", "--cam"),
+        ((), "", "class activation map"),
+    ],
+)
+def test_what_was_asked_for_by_name_and_cannot_be_had_is_said_on_the_terminal(
+    typed: Typed, probe: Path, tmp_path: Path, words: tuple[str, ...], said: str, unsaid: str
+) -> None:
+    """What nobody asked for stands in the report alone."""
+    (tmp_path / "flat.onnx.toml").write_text(TWO)
+    model = save(flat(), tmp_path / "flat.onnx")
+    status, text = typed(model, "--probe", probe, "--accept-chance", "--formats", "md", *words)
+    flowing = " ".join(text.split())
+
+    assert status == 0
+    assert said in flowing
+    assert unsaid not in flowing
+    quiet, silence = typed(model, "--probe", probe, "--accept-chance", "--formats", "md", "--force", "-q", *words)
+    assert (quiet, silence) == (0, "")
 
 
 def test_regions_outside_of_the_crop_and_smaller_than_anything(typed: Typed, faces: Path, model: Path) -> None:
@@ -102,6 +131,9 @@ def test_regions_outside_of_the_crop_and_smaller_than_anything(typed: Typed, fac
     Path("crop.onnx.toml").write_text(cropped)
     result = audited(typed, 0, Path("crop.onnx"), faces, "--accept-chance")
 
+    told = [note for note in result.notes if "meets no picture" in note]
+    assert [note.split(" meets")[0] for note in told] == ["The region left", "The region beyond"]
+    assert all(note in page(result) for note in told)
     for region in ("left", "beyond"):
         assert counted(result, "relevance_mass", region=region) == 0
         whys = reasons(result, "relevance_mass", region=region)
@@ -212,6 +244,10 @@ def test_gradcam_without_torch_and_without_gradients_says_what_to_install(probe:
     assert "Traceback" not in done.stderr
     assert "gradient" in why
     assert "bias-audit[torch]" in why
+    terminal = " ".join(done.stderr.split())
+    assert "The maps that --cam gradcam asked for can't be made: Grad-CAM: " in terminal
+    assert "pip install 'bias-audit[torch]'" in terminal
+    assert "; --cam auto would take Ablation-CAM." in terminal
     assert result.find("wrong_label_rate") is not None
 
 

@@ -316,6 +316,8 @@ def test_a_broken_landmark_file_names_the_cell(tmp_path, rows, words) -> None:
         ("mouth = {box = [0, 0, 1, 1], x = 1}", SettingsError, "this is no region"),
         ("mouth = {box = [5, 0, 1, 1]}", ProbeError, "this is no box"),
         ("mouth = {box = [0, 0, 1]}", ProbeError, "this is no box"),
+        ("mouth = {box = [-20, 60, 50, 100]}", ProbeError, "in pixels from 0 on"),
+        ("mouth = {box = [0, -1, 50, 100]}", ProbeError, r"regions\.mouth: this is no box"),
         ("mouth = {box = [0, 0, 1, nan]}", ProbeError, "this is no box"),
         ("mouth = {polygon = [[0, 0], [1, 1]]}", ProbeError, "this is no polygon"),
         ("mouth = {polygon = [[0, 0], [1, 1], [2]]}", ProbeError, "this is no polygon"),
