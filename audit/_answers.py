@@ -15,6 +15,19 @@ _NAMED = 3  # pictures named in a note
 _MOST_TYPED = 12  # classes written out in a message
 
 
+def classes_and_notes(
+    answers: Answers, said: ModelSettings, asked: RunSettings, probe: ProbeSet, model: Path
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The classes of the table `model`, and sentences about what it can't say.
+
+    Raises SettingsError, ModelError, ProbeError, as the parts below do.
+    """
+    check_settings(answers, said, asked)
+    strange = words_without_label(answers, said.classes, probe.labels)
+    classes = classes_of(answers, said.classes, probe.labels, model)
+    return classes, (*strange, *coverage(answers, probe, model))
+
+
 def classes_of(answers: Answers, stated: Sequence[str], labels: Sequence[str], model: Path) -> tuple[str, ...]:
     """The classes: those stated, else the table's own, and the labels too where it may have more.
 

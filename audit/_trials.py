@@ -102,7 +102,7 @@ def _outputs(
     description: Description, said: ModelSettings, probe: ProbeSet
 ) -> Iterator[tuple[TensorSpec, tuple[tuple[str, ...], ...]]]:
     """The outputs that may hold the classes, with the class orders worth trying."""
-    labels = sorted({label for label in probe.table["label"] if label is not None})
+    labels = probe.labels
     task = TASKS.get("classification")
     wanted = [o for o in description.outputs if said.output in (None, o.name)]
     problems: list[AuditError] = []

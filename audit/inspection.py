@@ -148,8 +148,7 @@ def _inspect(model: Model, settings: RunSettings, probe: Path | None) -> Inspect
             tried = trials(model, description, said, spec, read_probe(probe, options), settings.seed)
         elif description.answers is not None:
             pictures, answers = read_probe(probe, options), description.answers
-            labels = sorted({label for label in pictures.table["label"] if label is not None})
-            notes = words_without_label(answers, said.classes, labels)
+            notes = words_without_label(answers, said.classes, pictures.labels)
             notes += coverage(answers, pictures, model.path)
     return Inspection(
         path=model.path,

@@ -98,6 +98,11 @@ class ProbeSet:
         return len(self.table)
 
     @property
+    def labels(self) -> list[str]:
+        """Those that occur, in order."""
+        return sorted({label for label in self.table["label"] if label is not None})
+
+    @property
     def sampled(self) -> bool:
         return len(self.table) < self.total
 
