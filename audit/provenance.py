@@ -86,8 +86,8 @@ def settings_block(settings: RunSettings) -> dict[str, Any]:
 
 
 def fingerprint(block: dict[str, Any], prepared: Prepared, settings: RunSettings) -> str:
-    """What decides a run's figures: same fingerprint, same record. Pictures count by size and time of change, so that
-    a run is not gone on with over others than it began with."""
+    """What decides the figures of the pass: same fingerprint, same figures. Pictures count by size and time of change,
+    so that a run is not gone on with over others than it began with."""
     probe = prepared.plan.probe
     decides = {
         "version": audit.__version__,
@@ -97,7 +97,7 @@ def fingerprint(block: dict[str, Any], prepared: Prepared, settings: RunSettings
             dict(probe.files),
             [_stat(probe.folder / path) for path in probe.table["path"]],
         ],
-        "settings": settings_block(settings),
+        "settings": settings_block(dataclasses.replace(settings, trust=0)),  # a stage after the pass
         "measures": [m.column for m in prepared.plan.measures],
         "groupings": [g.name for g in prepared.plan.groupings],
     }

@@ -13,9 +13,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from audit.errors import AuditError
 from audit.result import Skipped, Trust
 from audit.trust._passes import BUDGET, Passes
-from audit.trust.deletion import STEPS, curves
+from audit.trust.deletion import STEPS, answers, curves
 from audit.trust.randomization import SHARES, levels
 from audit.trust.sample import draw
 from audit.trust.verdict import judged
@@ -74,30 +75,57 @@ def check_maps(
         progress: called with passes done and passes in all.
     """
     passes = Passes(progress)
+    try:
+        return _checked(plan, decisions, subjects, images, seed, alpha, passes), passes.done
+    except MemoryError:
+        return _skipped("the checks broke off: out of memory; try a smaller --batch-size"), passes.done
+    except AuditError as error:  # the audit itself is done, and stands
+        return _skipped(f"the checks broke off: {error.what}"), passes.done
+
+
+def _checked(
+    plan: Plan,
+    decisions: NDArray[np.int64],
+    subjects: NDArray[np.int64],
+    images: int,
+    seed: int,
+    alpha: float,
+    passes: Passes,
+) -> Trust | Skipped:
+    import numpy as np
+
     if plan.mapper is None:
-        return _skipped("no class activation map can be had for this model"), 0
-    rows = draw([g.codes for g in plan.groupings], subjects, decisions >= 0, images, seed)
+        return _skipped("no class activation map can be had for this model")
+    groups = [g.codes for g in plan.groupings]
+    rows = draw(groups, subjects, decisions >= 0, images, seed)
     each = EACH
     if "forward" in plan.mapper.method.needs:  # such a map takes as many passes as it looks at changed pictures
         one = _sampled(plan, rows[:1], decisions, subjects, passes)
         each = EACH + (1 + len(SHARES)) * (max(passes.done, 1) - 1)
-        rows = rows[: max(0, BUDGET - OPENING - passes.done) // each]
+        fits = max(0, BUDGET - OPENING - passes.done) // each
+        rows = draw(groups, subjects, decisions >= 0, min(images, fits), seed)
         if len(one) and len(rows) < FEWEST:
             return _skipped(
                 f"one map of the method {plan.mapper.method.title} takes {passes.done:,} passes, so the "
                 f"{BUDGET} passes of this stage do not reach for {FEWEST} pictures: take another --cam for it"
-            ), passes.done
+            )
     passes.expect(len(rows) * each)
     sampled = _sampled(plan, rows, decisions, subjects, passes)
     if len(sampled) < FEWEST:
         people = f"only {len(sampled)} people have a picture with an answer and a map"
-        return _skipped(f"{people}, and {FEWEST} are needed to check the maps"), passes.done
+        return _skipped(f"{people}, and {FEWEST} are needed to check the maps")
     cells = sampled.maps.shape[1] * sampled.maps.shape[2]
     if cells < FEWEST_CELLS:
-        return _skipped(f"the map has only {cells} cells, too few to be put into an order"), passes.done
+        return _skipped(f"the map has only {cells} cells, too few to be put into an order")
+    seen = answers(plan, sampled, seed, passes)
+    answered = np.flatnonzero(np.isfinite(seen).all(axis=(1, 2)))
+    if len(answered) < FEWEST:
+        people = f"the model gives only {len(answered)} people's pictures an answer when parts of them are painted over"
+        return _skipped(f"{people}, and {FEWEST} are needed to check the maps")
+    sampled = sampled.take(answered)
     against = levels(plan, sampled, seed, alpha, passes)
-    parts = curves(plan, sampled, seed, alpha, passes)
-    return judged(against, parts, cam=plan.mapper.method.name, images=len(sampled)), passes.done
+    parts = curves(seen[answered], cells, sampled.subjects, alpha)
+    return judged(against, parts, cam=plan.mapper.method.name, images=len(sampled))
 
 
 def _skipped(reason: str) -> Skipped:

@@ -33,23 +33,40 @@ class Parts:
     curves: TrustCurves
 
 
-def curves(plan: Plan, sampled: Sampled, seed: int, alpha: float, passes: Passes) -> Parts:
-    """Areas under the curves of every picture, as paired differences: positive where the map knows better.
+def answers(plan: Plan, sampled: Sampled, seed: int, passes: Passes) -> NDArray[np.float64]:
+    """Deletion, insertion and random curve of every picture, [n, 3, STEPS + 2]; NaN where the model gives none.
 
     One random order serves both: cells added in it are cells taken away in its reverse, which is as random.
     """
     import numpy as np
 
-    height, width = sampled.maps.shape[1:]
-    counts = np.round(np.linspace(0, height * width, STEPS + 2)).astype(np.int64)
-    x = counts / (height * width)
+    inner = shares(sampled.maps.shape[1] * sampled.maps.shape[2])[1:-1]
     rng = np.random.default_rng([seed, 1])
-    seen = np.array([_of_one(plan, sampled, at, counts, rng, passes) for at in range(len(sampled))])
-    deletion, insertion, random = np.trapezoid(seen, x, axis=2).T  # of [n, 3, STEPS + 2]
+    p = np.array([_of_one(plan, sampled, at, inner, rng, passes) for at in range(len(sampled))])
+    whole, empty = sampled.scores[:, None], p[:, -1:]
+    deleted, inserted, random = p[:, :-1].reshape(-1, 3, STEPS).transpose(1, 0, 2)
+    rows = ((whole, deleted, empty), (empty, inserted, whole), (whole, random, empty))
+    return np.stack([np.hstack(row) for row in rows], axis=1)
+
+
+def shares(cells: int) -> NDArray[np.int64]:
+    """How many cells of a map are gone at each step, from none to all."""
+    import numpy as np
+
+    return np.round(np.linspace(0, cells, STEPS + 2)).astype(np.int64)
+
+
+def curves(seen: NDArray[np.float64], cells: int, subjects: NDArray[np.int64], alpha: float) -> Parts:
+    """Areas under the curves of `answers`, as paired differences: positive where the map knows better."""
+    import numpy as np
+
+    x = shares(cells) / cells
+    areas = np.asarray(np.trapezoid(seen, x, axis=2))
+    deletion, insertion, random = areas.T
     means = seen.mean(axis=0).tolist()
     return Parts(
-        deletion=mean_over(random - deletion, sampled.subjects, alpha),
-        insertion=mean_over(insertion - random, sampled.subjects, alpha),
+        deletion=mean_over(random - deletion, subjects, alpha),
+        insertion=mean_over(insertion - random, subjects, alpha),
         curves=TrustCurves(
             shares=tuple(x.tolist()),
             deletion=tuple(means[0]),
@@ -60,24 +77,20 @@ def curves(plan: Plan, sampled: Sampled, seed: int, alpha: float, passes: Passes
 
 
 def _of_one(
-    plan: Plan, sampled: Sampled, at: int, counts: NDArray[np.int64], rng: np.random.Generator, passes: Passes
-) -> list[list[float]]:
-    """Deletion, insertion and random curve of one picture, each [STEPS + 2]."""
+    plan: Plan, sampled: Sampled, at: int, inner: NDArray[np.int64], rng: np.random.Generator, passes: Passes
+) -> NDArray[np.float64]:
+    """The answer to one picture without parts of it: three orders, then nothing left, [3 * STEPS + 1]."""
     import numpy as np
 
     cells, picture = sampled.maps[at], sampled.images[at]
     order, chance = by_map(cells, rng), rng.permutation(cells.size)
-    inner = counts[1:-1]
     gone = [*(order[:k] for k in inner), *(order[k:] for k in inner), *(chance[:k] for k in inner), order]
     pictures = np.stack([without(picture, taken, cells.shape, plan.input.layout) for taken in gone])
     outputs = [
         passes.counting(plan.model).run(pictures[start : start + plan.batch_size]).outputs
         for start in range(0, len(pictures), plan.batch_size)
     ]
-    p = plan.task.decide(np.concatenate(outputs), plan.output).scores[:, sampled.targets[at]]
-    whole, empty = float(sampled.scores[at]), float(p[-1])
-    deleted, inserted, random = p[:-1].reshape(3, STEPS).tolist()
-    return [[whole, *deleted, empty], [empty, *inserted, whole], [whole, *random, empty]]
+    return plan.task.decide(np.concatenate(outputs), plan.output).scores[:, sampled.targets[at]]
 
 
 def by_map(cells: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.int64]:
