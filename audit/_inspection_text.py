@@ -88,7 +88,8 @@ def _layer_lines(seen: Inspection, description: Description) -> Iterator[str]:
     """A table; what is wrong with a layer stands below it, once for all that share it."""
     layers = description.layers
     costs = [layer.cost for layer in layers if layer.cost is not None]
-    yield f"Layers ({len(layers)}; * looked at by default):"
+    legend = "; * looked at by default" if any(layer.name in seen.picked for layer in layers) else ""
+    yield f"Layers ({len(layers)}{legend}):"
     if not layers:
         return
     name, kind, shape = (

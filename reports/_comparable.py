@@ -83,34 +83,45 @@ _ALONE = "The intervals and p below allow for having looked into every stratum."
 
 
 def sentence(reading: Reading, measurement: Measurement, row: Within) -> str:
-    """What happens to one difference, in plain words; "" where nothing was clear before or after."""
+    """What happens to one difference, in plain words; "" where nothing was clear before or after. Where few pictures
+    are comparable, that comes first."""
     gap = measurement.disparity(row.attribute)
     what, whole = change(gap, row), gap.value if gap is not None else None
     before = _amount(measurement, whole, None, None)
     now = f"{_amount(measurement, row.value, row.low, row.high, reading.level)}"
-    by, among, surely = attribute_title(row.attribute), _among(row), _among(row) + _doubt(reading, row)
-    who = f", {_who(reading, measurement, row)}"
+    by, doubt, who = attribute_title(row.attribute), _doubt(reading, row), f", {_who(reading, measurement, row)}"
     same = gap is not None and (gap.worst, gap.best) == (row.worst, row.best) and not row.note
+    few = row.comparable < LITTLE and what != ONE_STRATUM
+    among = "among these" if few else _among(row)
+    stays = "is clear" if few else "stays clear"
     said = {
-        STAYS: (
-            f"By {by} the difference stays clear {surely}: {now}{'' if same else who}; over all pictures it is "
-            f"{before}."
-        ),
-        GONE: f"By {by} the difference is no longer clear {among}: {now}; over all pictures it is {before}.",
+        STAYS: f"the difference {stays} {among}{doubt}: {now}{'' if same else who}; over all pictures it is {before}.",
+        GONE: f"the difference is no longer clear {among}: {now}; over all pictures it is {before}.",
         TURNED: (
-            f"By {by} the difference turns round {surely}: {now}{who}; over all pictures it is the other way round "
+            f"the difference turns round {among}{doubt}: {now}{who}; over all pictures it is the other way round "
             f"({before})."
         ),
-        APPEARS: (f"By {by} a difference appears {surely}: {now}{who}; over all pictures none is clear ({before})."),
+        APPEARS: f"a difference appears {among}{doubt}: {now}{who}; over all pictures none is clear ({before}).",
         ONE_STRATUM: (
-            f"By {by} no difference is clear over all pictures ({before}), but {_in_strata(reading, measurement, row)}."
+            f"no difference is clear over all pictures ({before}), but {_in_strata(reading, measurement, row)}."
         ),
     }.get(what, "")
-    if said and row.note and what != ONE_STRATUM:
+    if not said:
+        return ""
+    said = f"By {by} {_few(row)} {capital(said)}" if few else f"By {by} {said}"
+    if row.note and what != ONE_STRATUM:
         said += " Not all groups could be compared with each other."
-    if said and (row.comparable < LITTLE or what == GONE):
+    if not few and (row.comparable < LITTLE or what == GONE):
         said += f" {_share(row)}"
     return said
+
+
+def _few(row: Within) -> str:
+    """`only 5.1 % of the pictures can be compared with others of the same age_band, which says little about the …`."""
+    percent = numbers.percent(row.comparable)
+    return (
+        f"only {percent} of the pictures can be compared with others {_alike(row)}, which says little about the rest."
+    )
 
 
 def detail(reading: Reading, measurement: Measurement, attribute: str) -> Iterator[str]:
@@ -272,9 +283,13 @@ def _share(row: Within) -> str:
 
 
 def _among(row: Within) -> str:
+    return f"among {'pictures' if row.by == PICTURE_QUALITY else 'those'} {_alike(row)}"
+
+
+def _alike(row: Within) -> str:
     if row.by == PICTURE_QUALITY:
-        return "among pictures of like brightness, sharpness and size"
-    return f"among those of the same {attribute_title(row.by)}"
+        return "of like brightness, sharpness and size"
+    return f"of the same {attribute_title(row.by)}"
 
 
 def _short(row: Within) -> str:

@@ -19,7 +19,7 @@ from audit._trials import PICTURES, as_toml, sample_rows, trials, ways_to_feed
 from audit.cli import main
 from audit.errors import ProbeError, SettingsError
 from audit.inputs import InputSpec
-from audit.inspection import inspect_model
+from audit.inspection import Inspection, inspect_model
 from audit.probes import ProbeSet, read_probe
 from audit.runtimes import Capture, TensorSpec
 from audit.settings import ModelSettings, RunSettings
@@ -196,6 +196,18 @@ def test_an_unknown_size_leaves_layers_open_and_says_what_to_do(
     shown = inspect_model(tmp_path / "m.onnx", RunSettings()).text()
 
     assert "size = [224, 224]" in shown
+
+
+@pytest.mark.parametrize(("picked", "said"), [(("act",), "Layers (2; * looked at by default):"), ((), "Layers (2):")])
+def test_the_star_is_explained_where_there_is_one(
+    picked: tuple[str, ...], said: str, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Inspection, "picked", frozenset(picked))
+    shown = inspect_model(small, RunSettings())
+    layers = tuple(dataclasses.replace(shown.description.layers[0], name=name) for name in ("act", "other"))
+    two = dataclasses.replace(shown, description=dataclasses.replace(shown.description, layers=layers))
+
+    assert said in two.text()
 
 
 def test_names_from_the_file_cannot_steer_the_terminal(tmp_path: Path) -> None:

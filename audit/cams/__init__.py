@@ -249,7 +249,7 @@ def choose(name: str, description: Description, output: str) -> CamChoice | Skip
         method = CAMS.get(candidate)
         reason = can_work(method, description, output)
         if reason is None and layer is not None:
-            why = "; ".join((_WHY[candidate], *_told(reasons))) if name == "auto" else "asked for by name"
+            why = "; ".join((_why(candidate, head), *_told(reasons))) if name == "auto" else "asked for by name"
             return CamChoice(method=method, layer=layer.name, reason=why, head=head, channels=layer.shape[0])
         reasons[method.title] = str(reason)
     shared = set(reasons.values())
@@ -266,3 +266,11 @@ _WHY = {
     "gradcam": "gradients can be had at the last spatial layer",
     "ablationcam": "the network behind the last spatial layer can be run again",
 }
+
+
+def _why(method: str, head: Head | None) -> str:
+    """Why `auto` takes it. The identity is no linear layer: the channels of the map are the classes."""
+    import numpy as np
+
+    alone = head is not None and np.array_equal(head.weight, np.eye(head.weight.shape[1])) and not head.bias.any()
+    return "the head is a global pool, so the map is exact" if method == "cam" and alone else _WHY[method]

@@ -73,6 +73,20 @@ def test_auto_takes_cam_where_the_head_allows_it_and_gradcam_elsewhere(tmp_path:
     assert (second.method.name, second.layer) == ("gradcam", "features.4")
 
 
+@pytest.mark.parametrize(
+    ("weight", "bias", "said"),
+    [
+        (np.eye(4), np.zeros(4), "the head is a global pool, so the map is exact"),
+        (np.eye(4), np.ones(4), "the head is a global pool and a linear layer, so the map is exact"),
+        (np.eye(2, 4), np.zeros(2), "the head is a global pool and a linear layer, so the map is exact"),
+    ],
+)
+def test_a_pool_without_a_linear_layer_is_called_a_pool(weight: np.ndarray, bias: np.ndarray, said: str) -> None:
+    pooled = Head(layer="early", weight=weight.astype(np.float32), bias=bias.astype(np.float32))
+
+    assert choose("auto", seen(heads={"output": pooled}, heads_missing={}), "output").reason == said
+
+
 @pytest.mark.torch
 def test_cam_asked_for_without_such_a_head_says_why_not(tmp_path: Path) -> None:
     _, _, description = described(tmp_path, "VggLike")

@@ -125,8 +125,22 @@ def test_what_vanishes_is_said_with_its_interval_and_how_much_is_comparable() ->
 
     assert "3.0 points (95\u00a0% interval 0 to 8.0)" in sentence
     assert "over all pictures it is 10.0 points" in sentence
-    assert "Only 30.0\u00a0% of the pictures are comparable, so this says little about the others." in sentence
+    assert sentence.startswith(
+        "By skin only 30.0\u00a0% of the pictures can be compared with others of like brightness, sharpness and size, "
+        "which says little about the rest. The difference is no longer clear among these: 3.0 points"
+    )
     assert "gone" not in sentence
+
+
+def test_where_few_are_comparable_nothing_is_said_to_stay_clear() -> None:
+    (few,) = said(CLEAR, row(0.02, comparable=0.051, p_adjusted=0.19))
+    (many,) = said(CLEAR, row(0.02, comparable=0.9, p_adjusted=0.19))
+
+    assert few.startswith("By skin only 5.1\u00a0% of the pictures can be compared with")
+    assert "stays" not in few
+    assert "The difference is clear among these, by its interval though not after allowing for many" in few
+    assert many.startswith("By skin the difference stays clear")
+    assert "comparable" not in many
 
 
 def test_changes_stand_before_what_stays() -> None:
