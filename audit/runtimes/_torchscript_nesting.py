@@ -8,25 +8,39 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from audit.errors import UnsafeModel
+from audit.errors import ModelError, UnsafeModel
+from audit.runtimes._torchscript_pickles import BROKEN
 
 DEEPEST = 200  # brackets within brackets; what torch writes has about ten
 LONGEST = 2000  # operators in one expression
 INDENTED = 400  # spaces before a line
 
+# As torch's own reader cuts it. Every way on takes what it has seen, so that nothing is looked at again and again.
 _TOKEN = re.compile(
     r"""
-    (?:\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\#[^\n]*)   # texts and comments: nothing
-    | ([(\[{]) | ([)\]}]) | ([,;]) | (\n[ \t]*) | (\.(?=[A-Za-z_])|[-+*/%@&|^~<>=!]+|\b(?:not|and|or|if|is|in|lambda)\b)
+    (?: \"{3}(?:[^"\\]|\\.|"(?!""))*+\"{3} | '{3}(?:[^'\\]|\\.|'(?!''))*+'{3}  # texts: nothing
+      | "(?!"")(?:[^"\\\n]|\\.)*+" | '(?!'')(?:[^'\\\n]|\\.)*+'
+      | \#(?!\ type:)[^\n]*+ )  # comments too, but for those that torch reads
+    | ([(\[{]) | ([)\]}]) | ([,;]) | (\n[ \t]*+)
+    | (\.(?=[A-Za-z_])|[-+*/%@&|^~<>=!]++|\b(?:not|and|or|if|is|in|lambda)\b)
+    | (["'])  # a text without end
     """,
     re.VERBOSE | re.DOTALL,
 )
 
 
 def check_nesting(source: str, path: Path) -> None:
-    """Raises UnsafeModel where brackets, operators or blocks are nested deeper than any network needs."""
+    """How deep the text of one file goes.
+
+    Raises:
+        UnsafeModel: brackets, operators or blocks are nested deeper than any network needs.
+        ModelError: a text in it has no end.
+    """
     chains = [0]  # operators so far in the expression of each open bracket
-    for opened, closed, comma, line, operator in _TOKEN.findall(source):
+    for token in _TOKEN.finditer(source):
+        opened, closed, comma, line, operator, endless = token.groups(default="")
+        if endless:
+            raise ModelError(BROKEN, where=path)
         if opened:
             chains.append(0)
         elif closed:

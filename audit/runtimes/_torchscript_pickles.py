@@ -7,14 +7,12 @@ against the record it names, before torch reads either.
 
 from __future__ import annotations
 
-import io
-import pickle
-import pickletools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from audit.errors import ModelError, UnsafeModel
+from audit.runtimes._pickled import Pickled, Storage, Thing, TooDeep, read_pickle
 
 _SIZES = {
     16: "ComplexDouble",
@@ -25,59 +23,83 @@ _SIZES = {
 }
 _BYTES = {name: size for size, names in _SIZES.items() for name in names.split()}
 _MOST_REPEATED = 2**24  # numbers of a tensor that repeats the few it has
-_DEEPEST = 500  # objects within objects; torch goes down into them until its stack is full
+_MOST_AXES = 64
 _MARKED = "FORMAT_WITH_STRING_TABLE"
 BROKEN = "the TorchScript file is broken"
 
 
-def class_names(content: bytes, path: Path) -> list[str]:
-    """Every class and function that a pickle names."""
+_TENSORS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_qtensor")
+# What else torch itself makes of a pickle. Its storages and kinds of quantization are plain names of `torch`.
+_OWN = (*_TENSORS, "collections.OrderedDict", "builtins.complex")
+
+
+def read(content: bytes, path: Path) -> Pickled:
+    """What a pickle holds.
+
+    Raises:
+        UnsafeModel: objects nested without measure, weights of a kind that can't be checked.
+        ModelError: no pickle as torch writes it.
+    """
     try:
-        return [str(arg).replace(" ", ".") for op, arg, _ in pickletools.genops(content) if op.name == "GLOBAL"]
+        found = read_pickle(content)
+    except TooDeep as error:
+        raise UnsafeModel("the file's objects are nested too deeply", where=path) from error
     except Exception as error:  # pickletools raises several kinds on garbage
         raise ModelError(BROKEN, where=path) from error
+    return found
 
 
-def check_tensors(content: bytes, sizes: Mapping[str, int], path: Path) -> None:
+def check_names(found: Pickled, path: Path) -> None:
+    """Nothing but classes of the file's own, which torch makes from its code, and tensors that can be checked."""
+    for name in found.names:
+        own = name.startswith(("torch.", "builtins.", "collections."))
+        known = name in _OWN or name.startswith("torch.jit._pickle.") or name.count(".") == 1
+        if own and not known:
+            raise UnsafeModel("the file holds a weight of a kind that can't be checked", value=name, where=path)
+
+
+def check_tensors(found: Pickled, sizes: Mapping[str, int], path: Path) -> None:
     """Every tensor of a pickle lies within its record.
 
     Args:
-        content: the pickle.
+        found: what the pickle holds.
         sizes: bytes of the records that it may name.
         path: the file, for messages.
 
     Raises:
         UnsafeModel: a tensor reaches out of its record, or has far more numbers than are stored.
-        ModelError: no readable pickle.
+        ModelError: no tensor at all.
     """
     try:
-        reader = _Reader(content)
-        _check_depth(reader.load(), path)
-        for storage, offset, shape, strides in reader.tensors:
-            _check_tensor(storage, offset, shape, strides, sizes, path)
+        for storage in found.storages:
+            _check_storage(storage, sizes, path)
+        for thing in found.things:
+            for storage, offset, shape, strides, *_ in thing.held if thing.name in _TENSORS else ():
+                _check_tensor(storage, offset, shape, strides, path)
     except ModelError:
         raise
     except Exception as error:  # as above
         raise ModelError(BROKEN, where=path) from error
 
 
-def first_shapes(content: bytes) -> tuple[tuple[int, ...], ...]:
+def first_shapes(found: Pickled) -> tuple[tuple[int, ...], ...]:
     """Shapes of the example inputs that torch.jit.trace stored; () where there are none or they can't be read."""
     try:
-        inputs = _Reader(content).load()["forward"]
-    except Exception:  # noqa: BLE001 a hint only: a file without a readable one is no worse
-        return ()
-    shapes = (value.shape for value in inputs if isinstance(value, _Tensor))
-    return tuple(shape for shape in shapes if all(isinstance(n, int) for n in shape))
+        held = found.value.held
+        given = held[held.index("forward") + 1]
+        shapes = [one.held[0][2] for one in given if isinstance(one, Thing) and one.name in _TENSORS]
+        return tuple(tuple(shape) for shape in shapes if _are_numbers(shape))
+    except (AttributeError, ValueError, IndexError, TypeError):
+        return ()  # a hint only: a file without a readable one is no worse
 
 
-def check_places(content: bytes, path: Path) -> None:
+def check_places(found: Pickled, path: Path) -> None:
     """What a file says of the places in its author's source. torch looks them up while it puts an error into words,
     and one that is not there ends the process."""
     try:
-        marked, strings, places = _Reader(content).load()
-        known = [str(text) for text in strings]
-        good = marked == _MARKED and all(_is_place(place, len(known)) for place in places)
+        marked, strings, places = found.value
+        texts = all(isinstance(text, str) for text in strings)
+        good = texts and marked == _MARKED and all(_is_place(place, len(strings)) for place in places)
     except Exception as error:  # as above
         raise ModelError(BROKEN, where=path) from error
     if not good:
@@ -94,83 +116,27 @@ def _is_place(place: Any, strings: int) -> bool:
     return all(isinstance(n, int) and n >= 0 for n in (start, *span)) and isinstance(tag, int)
 
 
-def _check_tensor(
-    storage: tuple[str, str, int],
-    offset: int,
-    shape: Sequence[int],
-    strides: Sequence[int],
-    sizes: Mapping[str, int],
-    path: Path,
-) -> None:
-    kind, key, held = storage
-    if held * _BYTES[kind.removesuffix("Storage")] > sizes.get(key, 0):
-        raise UnsafeModel("a weight claims more numbers than the file holds", value=held, where=path)
+def _check_storage(storage: Storage, sizes: Mapping[str, int], path: Path) -> None:
+    kind = storage.kind.removeprefix("torch.").removesuffix("Storage")
+    if storage.numbers * _BYTES[kind] > sizes.get(storage.key, 0):
+        raise UnsafeModel("a weight claims more numbers than the file holds", value=storage.numbers, where=path)
+
+
+def _check_tensor(storage: Any, offset: Any, shape: Any, strides: Any, path: Path) -> None:
+    if not isinstance(storage, Storage) or not _are_numbers([offset]) or not _are_numbers(shape, strides):
+        raise ModelError(BROKEN, where=path)
     numbers, last = 1, offset
     for size, stride in zip(shape, strides, strict=True):
         if size < 0 or stride < 0 or offset < 0:
             raise UnsafeModel("a weight has an impossible shape", value=list(shape), where=path)
         numbers, last = numbers * size, last + (size - 1) * stride
+    held = storage.numbers
     if numbers and (last >= held or numbers > max(held, _MOST_REPEATED)):
         raise UnsafeModel("a weight reaches out of the numbers that it is made of", value=list(shape), where=path)
 
 
-def _check_depth(value: Any, path: Path) -> None:
-    left, seen = [(value, 0)], set()
-    while left:
-        one, depth = left.pop()
-        if depth > _DEEPEST:
-            raise UnsafeModel("the file's objects are nested too deeply", where=path)
-        inner = one.held if isinstance(one, _Thing) else one.values() if isinstance(one, dict) else one
-        if isinstance(one, _Thing | dict | list | tuple) and id(one) not in seen:
-            seen.add(id(one))
-            left += [(part, depth + 1) for part in inner]
-
-
-class _Thing:
-    """Stands for an object of the file's own classes, or for a function of torch's that is of no interest."""
-
-    held: tuple[Any, ...] = ()
-
-    def __new__(cls, *held: Any, **_: Any) -> Self:
-        made = super().__new__(cls)
-        made.held = held
-        return made
-
-    def __setstate__(self, state: Any) -> None:
-        self.held = (*self.held, state)
-
-
-class _Tensor:
-    """A tensor by its shape."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-
-
-class _Reader(pickle.Unpickler):
-    """Reads tensors as what they claim, classes and functions as nothing at all."""
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__(io.BytesIO(content))
-        self.tensors: list[tuple[tuple[str, str, int], int, tuple[int, ...], tuple[int, ...]]] = []
-
-    def persistent_load(self, pid: Any) -> Any:
-        _, kind, key, _, numbers = pid
-        return str(kind), str(key), int(numbers)
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module == "torch._utils" and name in {"_rebuild_tensor_v2", "_rebuild_qtensor"}:
-            return self._tensor
-        if (module, name) == ("torch.jit._pickle", "restore_type_tag"):
-            return lambda value, tag: value  # noqa: ARG005 pickle calls by position
-        if module == "torch.jit._pickle" and name.startswith("build_"):
-            return lambda value: value
-        if (module, name) == ("collections", "OrderedDict"):
-            return dict
-        if module == "torch" and name.endswith("Storage"):
-            return name
-        return _Thing
-
-    def _tensor(self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
-        self.tensors.append((storage, int(offset), tuple(shape), tuple(strides)))
-        return _Tensor(tuple(shape))
+def _are_numbers(*many: Any) -> bool:
+    return all(
+        isinstance(numbers, tuple | list) and len(numbers) <= _MOST_AXES and all(isinstance(n, int) for n in numbers)
+        for numbers in many
+    )

@@ -19,7 +19,7 @@ from audit.errors import ModelError, UnsafeModel
 from audit.runtimes._torch_archive import check_archive, checkpoint
 from audit.runtimes._torch_program import walk
 from audit.runtimes._torchscript_nesting import check_nesting
-from audit.runtimes._torchscript_pickles import check_places, check_tensors, class_names, first_shapes
+from audit.runtimes._torchscript_pickles import check_names, check_places, check_tensors, first_shapes, read
 
 NAMESPACES = frozenset(
     {"aten", "prim", "prims", "quantized", "_quantized", "sparse", "mkldnn", "mkldnn_prepacked", "onednn", "profiler"}
@@ -34,9 +34,9 @@ KIND = "TorchScript"
 EXPORT = "Export the network with torch.jit.trace(model.eval(), example).save(path)"
 _EXAMPLES = "traced_inputs.pkl"
 
-_GAP = r"(?:\s|\\|#[^\n]*\n)*"  # what TorchScript's lexer skips between two words
 _NEVER = re.compile(r"\b(from_file|rpc_async|rpc_sync|rpc_remote)\b")
-_SAVING = re.compile(rf"\b(?:torch|aten){_GAP}\.{_GAP}(save)\b|\b(save){_GAP}\(")
+# A comment in the gap could hide what comes: no code that torch writes has one there.
+_SAVING = re.compile(r"\b(?:torch|aten)[\s\\]*+(?:#|\.[\s\\]*+(?:(save)\b|#))|\b(save)[\s\\]*+[(#]")
 _PLAIN_GETATTR = re.compile(r"""\bgetattr\([\w.]+, ?["']\w+["']\)""")
 _FREE_OPS = re.compile(rf"\bops\b(?!\.(?:{'|'.join(sorted(NAMESPACES))})\.\w+\()")
 _CLASS = re.compile(r"torch\.classes\.(\w+)")
@@ -67,7 +67,7 @@ def check_file(path: Path) -> Contents:
         reader = torch._C.PyTorchFileReader(str(path))
         records = list(reader.get_all_records())
         code = [name for name in records if name.startswith("code/") and name.endswith(".py")]
-        source = "\n".join(_text(reader, name) for name in code)
+        texts = [_text(reader, name) for name in code]
         pickles = {n: bytes(reader.get_record(n)) for n in records if n.endswith(".pkl") and "/" not in n}
         places = [bytes(reader.get_record(name)) for name in records if name.endswith(".debug_pkl")]
         sizes = {name: int(reader.get_record_size(name)) for name in records}
@@ -76,16 +76,22 @@ def check_file(path: Path) -> Contents:
         raise ModelError("the TorchScript file can't be read; it may be cut short", where=path) from error
     if not code:
         raise checkpoint(path, kind=KIND, export=EXPORT)
-    _check_source(source, path)
-    check_nesting(source, path)
+    _check_source("\n".join(texts), path)
+    for text in texts:
+        check_nesting(text, path)
+    traced: tuple[tuple[int, ...], ...] = ()
     for name, content in pickles.items():
-        _check_classes("\n".join(class_names(content, path)), path)
-        if name != _EXAMPLES:  # kept without their bytes, and never loaded
+        found = read(content, path)
+        _check_classes("\n".join(found.names), path)
+        check_names(found, path)
+        if name == _EXAMPLES:  # kept without their bytes, and never loaded
+            traced = first_shapes(found)
+        else:
             folder = f"{name.removesuffix('.pkl')}/"
-            check_tensors(content, {n.removeprefix(folder): sizes[n] for n in records if n.startswith(folder)}, path)
+            check_tensors(found, {n.removeprefix(folder): sizes[n] for n in records if n.startswith(folder)}, path)
     for content in places:
-        check_places(content, path)
-    return Contents(metadata=extra, traced=first_shapes(pickles.get(_EXAMPLES, b"")))
+        check_places(read(content, path), path)
+    return Contents(metadata=extra, traced=traced)
 
 
 def check_graphs(module: Any, path: Path) -> None:
@@ -129,7 +135,7 @@ def _check_source(source: str, path: Path) -> None:
         strange = _PLAIN_GETATTR.sub("", source)
         found = re.search(r"\b(save)\b", source) or re.search(r"\b(getattr)\b", strange) or _FREE_OPS.search(source)
     if found is not None:
-        word = next((group for group in found.groups() if group), found.group())
+        word = next((group for group in found.groups() if group), " ".join(found.group().split()))
         raise UnsafeModel(
             f"the model's code names {word}, with which it could read or write files", where=path, hint=EXPORT
         )
