@@ -154,8 +154,14 @@ class Model(Protocol):
     provider: str  # what really computes: "CPUExecutionProvider", "torch cpu"
     device: str  # "cpu", "cuda"
     metadata: Mapping[str, str]  # what the file says about itself
-    guard: float | None  # largest relative difference that tapping made to the outputs on the first batch
-    notes: tuple[str, ...]  # sentences for the report: where outputs came from after the guard fired, and such
+
+    @property
+    def guard(self) -> float | None:
+        """Largest relative difference that tapping made to the outputs on the first batch."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the report: where outputs came from after the guard fired, and such."""
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
         """Inputs, outputs and layers for an image input of this shape (batch 1). Raises ModelError."""

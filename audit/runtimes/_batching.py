@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,22 +26,3 @@ def pieces(images: NDArray[Any], fixed: int | None) -> Iterator[tuple[NDArray[An
         if real < fixed:
             piece = np.concatenate([piece, np.repeat(piece[-1:], fixed - real, axis=0)])
         yield piece, real
-
-
-def run_in_batches(
-    run: Callable[[NDArray[Any]], Sequence[NDArray[Any]]], images: NDArray[Any], fixed: int | None
-) -> list[NDArray[Any]]:
-    """`run` over all images, whatever batch size the model insists on.
-
-    Args:
-        run: one forward pass; gives arrays whose first axis is the batch.
-        images: [B, ...], B at least 1.
-        fixed: the only batch size that `run` takes, or None for any.
-
-    Returns:
-        The arrays of `run`, each with B rows.
-    """
-    import numpy as np
-
-    parts = [[array[:real] for array in run(piece)] for piece, real in pieces(images, fixed)]
-    return parts[0] if len(parts) == 1 else [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]

@@ -138,7 +138,7 @@ def no_gradients(
 @contextlib.contextmanager
 def enough_memory() -> Iterator[None]:
     """Raises MachineError where torch finds none."""
-    from audit.runtimes._torch_model import check_memory
+    from audit.runtimes._torch_process import check_memory
 
     try:
         yield

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from audit.runtimes._onnx_onward import Piece
+
 
 def rows(values: NDArray[Any]) -> NDArray[np.float32]:
     """Outputs as float32; one number a picture as [B, 1], and [B, K, 1, 1] as [B, K]."""
@@ -20,9 +22,11 @@ def rows(values: NDArray[Any]) -> NDArray[np.float32]:
     return array
 
 
-def joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def whole(pieces: Sequence[Piece], name: str) -> NDArray[Any]:
+    """A value of all pieces of a batch, without the rows that only fill one up."""
     import numpy as np
 
+    parts = [piece.values[name][: piece.real] for piece in pieces]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
@@ -32,15 +36,3 @@ def strength(values: NDArray[Any], means: NDArray[Any]) -> NDArray[np.float64]:
     import numpy as np
 
     return np.where(np.isnan(means), np.nan, values).reshape(-1).astype(np.float64)
-
-
-def difference(bare: NDArray[np.float32], tapped: NDArray[np.float32]) -> tuple[float, bool]:
-    """Largest difference relative to the largest output (at least 1), and whether all decisions are the same."""
-    import numpy as np
-
-    both = np.isfinite(bare) & np.isfinite(tapped)
-    same = bool(np.array_equal(bare[~both], tapped[~both], equal_nan=True))
-    if bare.ndim == 2 and bare.shape[1] > 1:
-        same = same and bool((bare.argmax(axis=1) == tapped.argmax(axis=1)).all())
-    a, b = bare[both].astype(np.float64), tapped[both].astype(np.float64)
-    return (float(np.abs(a - b).max() / max(1.0, np.abs(a).max())) if a.size else 0.0), same

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from audit.errors import ModelError
 from audit.runtimes import TensorSpec
 from audit.runtimes._torch_layers import CONVOLUTIONS
+from audit.runtimes._torch_process import check_memory
 from audit.runtimes._torch_program import Program, operator
+from audit.runtimes._torch_trials import reason_of, untouched
 
 _ELEMENTWISE = {"add", "sub", "mul", "div", "pad", "constant_pad_nd", "to", "float", "contiguous", "clamp"}
 
@@ -71,3 +76,46 @@ def _channels(program: Program) -> int | None:
             if operator(node) in _ELEMENTWISE:
                 values.append(node.outputsAt(0))
     return None
+
+
+def trial_batches(
+    program: Program, shape: Sequence[int], example: Sequence[int | None], like: Callable[[Any], Any], path: Path
+) -> dict[int, Any]:
+    """Noise in the batches that the model takes, by their size: of one and of two pictures where it takes any number.
+
+    Args:
+        program: the model.
+        shape: of the pictures [B, C, H, W], B of no account.
+        example: of the picture that the file was exported with, as far as it is known.
+        like: brings noise into the type and to the device that the model wants.
+        path: of the file.
+
+    Raises:
+        ModelError: it takes no picture of this shape.
+    """
+    taken, refusals = {}, {}
+    for batch in (2, 1, *fixed_batches(program), *(n for n in example[:1] if n)):
+        images = like(torch_noise((batch, *shape[1:])))
+        try:
+            returned = untouched(program, images)
+        except RuntimeError as error:
+            check_memory(error, trial=path)
+            refusals[batch] = reason_of(error)
+            continue
+        if not returned:
+            raise ModelError("the model has no output that is a tensor", where=path)
+        if batch == 1 or all(value.shape[:1] == (batch,) for value in returned.values()):
+            taken[batch] = images
+        if {1, 2} <= taken.keys():
+            break
+    if not taken:
+        size = "x".join(str(n) for n in shape[1:])
+        raise ModelError(f"the model does not take pictures of this shape: {refusals[1]}", value=size, where=path)
+    return taken
+
+
+def torch_noise(shape: Sequence[int]) -> Any:
+    """The same pictures of noise in every call."""
+    import torch
+
+    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(0))

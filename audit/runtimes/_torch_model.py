@@ -7,27 +7,27 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import io
-import logging
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.errors import ModelError, UsageError, nearest
+from audit.errors import ModelError
 from audit.runtimes import REDUCTIONS, Capture, Description, Randomized, Request, TensorSpec
 from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE, apart
 from audit.runtimes._batching import pieces
+from audit.runtimes._guard import Guard
 from audit.runtimes._layers import PLAIN
-from audit.runtimes._limits import check_size, out_of_memory
+from audit.runtimes._limits import check_size
+from audit.runtimes._requests import check_request, tappable
 from audit.runtimes._torch_capture import channels_first, gradient_of, joined, native_of, rows
 from audit.runtimes._torch_describe import Seen, look_again, look_inside
-from audit.runtimes._torch_input import computing_type, fixed_batches, image_input
+from audit.runtimes._torch_input import computing_type, image_input, torch_noise, trial_batches
 from audit.runtimes._torch_layers import Found
+from audit.runtimes._torch_process import check_memory, silence
 from audit.runtimes._torch_program import Program, Resumed, Taken, Tapped, tensors
 from audit.runtimes._torch_redraw import redraw
 from audit.runtimes._torch_speed import faster_order
-from audit.runtimes._torch_trials import GUARD_TOLERANCE, difference, reason_of, reducible, untouched
+from audit.runtimes._torch_trials import reason_of, reducible, untouched
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,8 +65,7 @@ class TorchModel:
         self.provider = f"torch {device}"
         self.metadata = metadata
         self.batch: int | None = None
-        self.guard: float | None = None
-        self.notes: tuple[str, ...] = ()
+        self._guard = Guard()
         self._program: Program | None = program
         self._again = again
         self._type = wanted if wanted is not None else computing_type(program)
@@ -78,14 +77,24 @@ class TorchModel:
         self._tapped: Tapped | None = None
         self._resumed: Resumed | None = None
         self._resumes = False  # seen to give the same logits as the whole network
-        self._apart, self._layout = False, PLAIN
+        self._layout = PLAIN
         self._order: Any = None
         self._shape: Sequence[int] = ()  # of the pictures that it was described for
+
+    @property
+    def guard(self) -> float | None:
+        return self._guard.found
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._guard.notes
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
         check_size(next(iter(self._example), None), shape[1:], self.path)
         with self._running(shape[1:]):
-            images = self._trial_images(shape)
+            taken = trial_batches(self._opened(), shape, self._example, self._placed, self.path)
+            self.batch = None if {1, 2} <= taken.keys() else min(taken)
+            images = taken[self.batch or 2]
             self._shape = shape
             self._order = faster_order(self._opened(), images)
             images = self._ordered(images)
@@ -95,23 +104,15 @@ class TorchModel:
 
     def prepare(self, request: Request) -> None:
         seen, program = self._described(), self._opened()
-        self._request, self._tapped, self._apart, self.guard, self.notes = request, None, False, None, ()
+        check_request(request, self.outputs, self.path)
+        self._request, self._guard, self._tapped = request, Guard(), None
         self._resumed, self._resumes = None, False
-        names = [spec.name for spec in self.outputs]
-        if request.output not in names:
-            raise UsageError(
-                "the model has no such output", value=request.output, allowed=names, hint=nearest(request.output, names)
-            )
-        for name, reductions in request.reductions.items():
-            for unknown in set(reductions) - set(REDUCTIONS):
-                raise ModelError(f"unknown reduction of the layer {name!r}", value=unknown, allowed=REDUCTIONS)
         strengths = [reducible(self._layer(name)) for name in request.reductions]
         layer = None if request.cam_layer is None else self._layer(request.cam_layer, spatial=True)
         self._layout = layer.layout if layer is not None else PLAIN
-        if request.gradients and (layer is None or seen.description.gradients is not None):
-            raise ModelError(seen.description.gradients or "gradients need a layer to map", where=self.path)
-        if request.tail and (layer is None or seen.description.tail is not None):
-            raise ModelError(seen.description.tail or "what lies behind a layer needs a layer", where=self.path)
+        for asked, reason in ((request.gradients, seen.description.gradients), (request.tail, seen.description.tail)):
+            if asked and reason is not None:
+                raise ModelError(reason, where=self.path)
         behind = [seen.tails[request.output].logits] if request.gradients or request.tail else []
         if request.tail and layer is not None:
             self._resumed = program.resumed(behind[0], layer.place)
@@ -137,10 +138,10 @@ class TorchModel:
             layers, of = redraw(program, share, seed)
             if self._order is not None:
                 program.arrange(self._order)
-            noise = torch_noise((self.batch or 2, *self._shape[1:])).to(device=self.device, dtype=self._type)
+            noise = self._placed(torch_noise((self.batch or 2, *self._shape[1:])))
             changed._seen = look_again(program, changed._ordered(noise), seen)
         changed.prepare(dataclasses.replace(request, reductions={}))
-        changed.guard = 0.0  # its outputs are nobody's answer
+        changed._guard = Guard(0.0)  # its outputs are nobody's answer
         head = changed._described().description.heads.get(request.output)
         return Randomized(model=changed, head=head, layers=layers, of=of)
 
@@ -202,47 +203,13 @@ class TorchModel:
     def _guarded(self, output: str, images: Any, returned: Mapping[str, Any], real: int) -> NDArray[np.float32]:
         """The outputs; those of the untouched module where looking inside changed them on the first batch."""
         outputs = rows(returned[output], real)
-        if self.guard is not None and not self._apart:
+        if not self._guard.asks:
             return outputs
-        bare = rows(untouched(self._opened(), images)[output], real)
-        if self.guard is None:
-            self.guard = difference(bare, outputs)
-            self._apart = not self.guard <= GUARD_TOLERANCE
-        if self._apart and not self.notes:
-            note = (
-                f"Looking inside changed the model's outputs (by up to {self.guard:.1e}, relative, in the first "
-                "batch), so the outputs come from the untouched model in a pass of their own, and the activations are "
-                "those of the model as it computes when looked into."
-            )
-            self.notes = (note,)
-        return bare if self._apart else outputs
+        return self._guard.settled(outputs, rows(untouched(self._opened(), images)[output], real))
 
-    def _trial_images(self, shape: tuple[int, int, int, int]) -> Any:
-        """Noise in a batch that the model takes: of two pictures where it takes any. Notes a fixed batch size."""
-        program = self._opened()
-        taken, refusals = {}, {}
-        for batch in (2, 1, *fixed_batches(program), *(n for n in self._example[:1] if n)):
-            noise = torch_noise((batch, *shape[1:]))
-            images = noise.to(device=self.device, dtype=self._type)
-            try:
-                returned = untouched(program, images)
-            except RuntimeError as error:
-                check_memory(error, trial=self.path)
-                refusals[batch] = reason_of(error)
-                continue
-            if not returned:
-                raise ModelError("the model has no output that is a tensor", where=self.path)
-            if batch == 1 or all(value.shape[:1] == (batch,) for value in returned.values()):
-                taken[batch] = images
-            if {1, 2} <= taken.keys():
-                break
-        if not taken:
-            size = "x".join(str(n) for n in shape[1:])
-            raise ModelError(
-                f"the model does not take pictures of this shape: {refusals[1]}", value=size, where=self.path
-            )
-        self.batch = None if {1, 2} <= taken.keys() else min(taken)
-        return taken[self.batch or 2]
+    def _placed(self, images: Any) -> Any:
+        """Pictures in the module's type, where it computes."""
+        return images.to(device=self.device, dtype=self._type)
 
     def _fed(self, images: NDArray[Any]) -> Any:
         """Pictures as the module wants them; whole numbers stay whole numbers."""
@@ -258,14 +225,7 @@ class TorchModel:
 
     def _layer(self, name: str, *, spatial: bool = False) -> Found:
         """A layer that can be tapped; ModelError otherwise."""
-        layers = {layer.name: layer for layer in self._described().description.layers}
-        if name not in layers:
-            hint = nearest(name, layers)
-            raise ModelError("the model has no such layer", value=name, allowed=layers, where=self.path, hint=hint)
-        layer = layers[name]
-        reason = layer.reason or ("its value is a vector, not a map" if spatial and not layer.spatial else None)
-        if reason is not None:
-            raise ModelError(f"the layer {name!r} can't be looked at: {reason}", where=self.path)
+        tappable(name, self._described().description.layers, self.path, spatial=spatial)
         return self._described().found[name]
 
     def _described(self) -> Seen:
@@ -290,40 +250,3 @@ class TorchModel:
             raise ModelError(
                 f"the model failed on pictures of this shape: {reason_of(error)}", value=size, where=self.path
             ) from error
-
-
-def torch_noise(shape: Sequence[int]) -> Any:
-    """The same pictures of noise in every call."""
-    import torch
-
-    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(0))
-
-
-def device_of(name: str) -> str:
-    import torch
-
-    allowed = ("auto", "cpu", "cuda")
-    if name not in allowed:
-        raise UsageError("unknown device", value=name, allowed=allowed, where="--device")
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise UsageError("torch finds no CUDA device here", value=name, allowed=("auto", "cpu"), where="--device")
-    return "cuda" if there and name != "cpu" else "cpu"
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """TorchScript's deprecation is no news to the user, and what a model prints is not for the terminal."""
-    off = logging.root.manager.disable
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        logging.disable(logging.CRITICAL)  # torch logs a whole traceback before it raises
-        try:
-            yield
-        finally:
-            logging.disable(off)
-
-
-def check_memory(error: RuntimeError, *, trial: Path | None = None) -> None:
-    if trouble := out_of_memory(str(error), trial=trial):
-        raise trouble from error

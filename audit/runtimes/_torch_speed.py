@@ -7,8 +7,10 @@ import sys
 from typing import Any
 
 from audit.errors import MissingExtra
+from audit.runtimes._agreement import difference
+from audit.runtimes._guard import GUARD_TOLERANCE
 from audit.runtimes._torch_program import Program
-from audit.runtimes._torch_trials import GUARD_TOLERANCE, difference, untouched
+from audit.runtimes._torch_trials import untouched
 
 _WAITING = "OMP_WAIT_POLICY"
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Layer
-from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE, apart
+from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE, apart, difference
+from audit.runtimes._guard import GUARD_TOLERANCE
 from audit.runtimes._torch_heads import Tail
 from audit.runtimes._torch_layers import Found
 from audit.runtimes._torch_program import Program, tensors
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-GUARD_TOLERANCE = 1e-4
 ASSEMBLED = "the file puts this output together only when it runs, so what makes it can't be followed"
 _BLOCKS = 6  # maps behind the last one whose cells are read
 
@@ -157,17 +157,6 @@ def _changed(bare: Mapping[str, Any], tapped: Mapping[str, Any]) -> str | None:
 def untouched(program: Program, images: Any) -> dict[str, Any]:
     """The outputs of the module as it stands in the file, by name."""
     return tensors(program(images))
-
-
-def difference(bare: NDArray[np.float32], tapped: NDArray[np.float32]) -> float:
-    """Largest difference relative to the largest output (at least 1); infinite where others are not finite."""
-    import numpy as np
-
-    both = np.isfinite(bare) & np.isfinite(tapped)
-    if not np.array_equal(bare[~both], tapped[~both], equal_nan=True):
-        return float("inf")
-    a, b = bare[both].astype(np.float64), tapped[both].astype(np.float64)
-    return float(np.abs(a - b).max() / max(1.0, np.abs(a).max())) if a.size else 0.0
 
 
 def reason_of(error: BaseException) -> str:

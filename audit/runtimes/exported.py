@@ -10,7 +10,8 @@ from audit.runtimes import RUNTIMES, Model
 from audit.runtimes._exported_devices import on_cpu
 from audit.runtimes._exported_graph import ExportedGraph
 from audit.runtimes._exported_safety import EXPORT, check_file, weights_only
-from audit.runtimes._torch_model import TorchModel, check_memory, device_of, silence
+from audit.runtimes._torch_model import TorchModel
+from audit.runtimes._torch_process import check_memory, device_of, silence
 from audit.runtimes._torch_speed import load_torch
 from audit.runtimes._torch_trials import reason_of
 

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.errors import ModelError, UsageError, nearest
-from audit.runtimes import REDUCTIONS, RUNTIMES, Capture, Description, Head, Model, Randomized, Request, TensorSpec
-from audit.runtimes._batching import pieces, run_in_batches
+from audit.errors import ModelError
+from audit.runtimes import RUNTIMES, Capture, Description, Model, Randomized, Request, TensorSpec
+from audit.runtimes._batching import pieces
+from audit.runtimes._guard import Guard
 from audit.runtimes._limits import check_size
 from audit.runtimes._onnx_describe import Seen, look_again, look_inside
-from audit.runtimes._onnx_gradients import NO_TORCH, Backward, of_head
 from audit.runtimes._onnx_input import computes_in_half, first_session, noise_for, output_specs, picture_input
 from audit.runtimes._onnx_lift import lift
 from audit.runtimes._onnx_limits import check_values
-from audit.runtimes._onnx_onward import Onward, Piece, Rerun, tolerance_of
+from audit.runtimes._onnx_onward import Piece
+from audit.runtimes._onnx_pass import Pass
 from audit.runtimes._onnx_redraw import redrawn, serialized
 from audit.runtimes._onnx_safety import external_files, read_safely
 from audit.runtimes._onnx_session import CUDA, Sessions, run_session
-from audit.runtimes._onnx_tail import tail_of
-from audit.runtimes._onnx_taps import Taps
-from audit.runtimes._onnx_values import difference, joined, rows, strength
+from audit.runtimes._onnx_values import rows, whole
+from audit.runtimes._requests import check_request
 from audit.runtimes._steadiness import unsteady
 
 if TYPE_CHECKING:
@@ -32,15 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
     from onnxruntime import InferenceSession
-
-    from audit.runtimes._onnx_graph import Place
-
-GUARD_TOLERANCE = 1e-4
-APART = (
-    "Looking inside changed the model's outputs (by up to {:.1e}, relative, in the first batch), so the outputs come "
-    "from the untouched model in a pass of their own, and the activations are those of the model as it computes when "
-    "looked into."
-)
 
 
 class OnnxModel:
@@ -59,8 +48,6 @@ class OnnxModel:
         self.outputs = output_specs(file, path)
         self.batch = self.inputs[0].shape[0]
         self.metadata: Mapping[str, str] = {entry.key: entry.value for entry in file.metadata_props}
-        self.guard: float | None = None
-        self.notes: tuple[str, ...] = ()
         self._sessions = sessions
         self._bare: InferenceSession | None = first_session(file, sessions, path)
         self.provider: str = self._bare.get_providers()[0]
@@ -69,16 +56,17 @@ class OnnxModel:
         self._lifted: tuple[ModelProto, str | None] | None = None
         self._seen: Seen | None = None
         self._shape = (1, 0, 0, 0)  # of the input that it was described for
-        self._tapped: InferenceSession | None = None
-        self._apart = False  # outputs come from the untouched session although there is a tapped one
         self._request = Request(output=self.outputs[0].name)
-        # Names of the values in the tapped copy, each with that of the mean.
-        self._strengths: dict[tuple[str, str], tuple[str, str]] = {}
-        self._activation: str | None = None
-        self._onward: Onward | None = None
-        self._rerun: Rerun | None = None
-        self._backward: Backward | None = None
-        self._head: Head | None = None  # where gradients follow from its weights
+        self._guard = Guard()
+        self._pass: Pass | None = None  # None: only outputs are asked for
+
+    @property
+    def guard(self) -> float | None:
+        return self._guard.found
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._guard.notes
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
         given = self.inputs[0].shape
@@ -130,68 +118,21 @@ class OnnxModel:
         return description if note is None else dataclasses.replace(description, notes=(*description.notes, note))
 
     def prepare(self, request: Request) -> None:
-        names = [spec.name for spec in self.outputs]
-        if request.output not in names:
-            raise UsageError(
-                "the model has no such output", value=request.output, allowed=names, hint=nearest(request.output, names)
-            )
-        self._tapped, self._apart, self.guard, self.notes = None, False, None, ()
-        self._strengths, self._activation, self._request = {}, None, request
-        self._onward = self._rerun = self._backward = self._head = None
-        if (request.tail or request.gradients) and request.cam_layer is None:
-            raise ModelError("gradients and the network behind a layer need a layer", where=self.path)
-        if not request.reductions and request.cam_layer is None:
-            return
-        taps = Taps(self._graph()[0])
-        taps.keep(request.output)
-        seen = self._described()
-        channels = {layer.name: layer.shape[0] for layer in seen.description.layers if layer.shape}
-        for name, reductions in request.reductions.items():
-            place = seen.places[self._layer(seen, name)]
-            for reduction in reductions:
-                if reduction not in REDUCTIONS:
-                    raise ModelError(f"unknown reduction of the layer {name!r}", value=reduction, allowed=REDUCTIONS)
-                vector = name in seen.vectors
-                value, mean = (
-                    taps.reduction(place, one, channels=channels[name], vector=vector) for one in (reduction, "mean")
-                )
-                self._strengths[name, reduction] = value, mean
-        if request.cam_layer is not None:
-            place = seen.places[self._layer(seen, request.cam_layer, spatial=True)]
-            self._activation = taps.activation(place)
-            if request.tail or request.gradients:
-                self._go_on(seen, place, request, taps)
-        self._tapped = self._sessions.open(taps.finished())
+        check_request(request, self.outputs, self.path)
+        self._request, self._guard, self._pass = request, Guard(), None
+        if request.reductions or request.cam_layer is not None:
+            self._pass = Pass(request, self._described(), self._graph()[0], self._sessions, self.path)
 
     def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:  # noqa: ARG002 a network sees pictures
         import numpy as np
 
         images = np.ascontiguousarray(images.astype(self.inputs[0].dtype, copy=False))
-        if self._tapped is None:
-            return Capture(outputs=self._outputs_of(self._untouched(), images), strengths={})
-        names = [self._request.output, *itertools.chain(*self._strengths.values())]
-        names += [self._activation] if self._activation else []
-        bare = self._answers(images) if self.guard is None else None
-        more = self._onward.names if self._onward is not None else []
-        asked = list(dict.fromkeys([*names, *more]))
-        seen = [
-            Piece(values=dict(zip(asked, self._once(self._tapped, asked, fed), strict=True)), real=real)
-            for fed, real in pieces(images, self.batch)
-        ]
-        got = {name: joined([piece.values[name][: piece.real] for piece in seen]) for name in names}
-        outputs = rows(got[self._request.output])
-        if bare is not None:
-            self._compare(outputs, bare)
-        if self._apart:
-            outputs = bare if bare is not None else self._outputs_of(self._untouched(), images)
-        activation = got[self._activation] if self._activation else None
-        return Capture(
-            outputs=outputs,
-            strengths={key: strength(got[value], got[mean]) for key, (value, mean) in self._strengths.items()},
-            activation=activation,
-            gradient=self._gradient(seen, activation),
-            tail=self._rerun.of(seen) if self._rerun is not None else None,
-        )
+        if self._pass is None:
+            return Capture(outputs=self._answers(images), strengths={})
+        bare = self._answers(images) if self._guard.asks else None
+        seen = self._through(self._pass.session, self._pass.names, images)
+        outputs = rows(whole(seen, self._pass.output))
+        return self._pass.capture(seen, outputs if bare is None else self._guard.settled(outputs, bare))
 
     def randomized(self, share: float, seed: int) -> Randomized:
         other, layers, of = redrawn(self._graph()[0], self.path, share, seed)
@@ -206,12 +147,11 @@ class OnnxModel:
         changed._seen = look_again(other, run, self._described(), half=computes_in_half(other))
         heads = changed._seen.description.heads
         changed.prepare(dataclasses.replace(self._request, reductions={}))
-        changed.guard = 0.0  # its outputs are nobody's answer, so there is nothing to hold them against
+        changed._guard = Guard(0.0)  # its outputs are nobody's answer, so there is nothing to hold them against
         return Randomized(model=changed, head=heads.get(self._request.output), layers=layers, of=of)
 
     def close(self) -> None:
-        self._bare = self._tapped = self._file = self._lifted = self._seen = None
-        self._onward = self._rerun = self._backward = None
+        self._bare = self._pass = self._file = self._lifted = self._seen = None
 
     def _graph(self) -> tuple[ModelProto, str | None]:
         """The graph as it is read and tapped, and why it can't be."""
@@ -236,41 +176,6 @@ class OnnxModel:
         assert self._seen is not None  # noqa: S101 - set by describe
         return self._seen
 
-    def _layer(self, seen: Seen, name: str, *, spatial: bool = False) -> str:
-        known = {layer.name: layer for layer in seen.description.layers}
-        if name not in known:
-            hint = nearest(name, known)
-            raise ModelError("the model has no such layer", value=name, allowed=known, where=self.path, hint=hint)
-        reason = known[name].reason
-        if reason is None and spatial and not known[name].spatial:
-            reason = "it is a vector, not a map"
-        if reason is not None:
-            raise ModelError(f"the layer {name!r} can't be looked at: {reason}", where=self.path)
-        return name
-
-    def _go_on(self, seen: Seen, place: Place, request: Request, taps: Taps) -> None:
-        """What runs the network on from a layer, forward and back, as far as it is asked for."""
-        graph, head = self._graph()[0], seen.description.heads.get(request.output)
-        self._head = head if request.gradients and head is not None and head.layer == request.cam_layer else None
-        if not request.tail and self._head is not None:
-            return
-        tail = tail_of(seen.graph, place, [seen.logits[request.output]])
-        self._onward = Onward(graph, tail, taps, taps.activation(place))
-        if request.tail:
-            self._rerun = Rerun(self._onward, self._sessions, tolerance_of(graph, fused=True))
-        if request.gradients and self._head is None:
-            if importlib.util.find_spec("torch") is None:
-                raise ModelError(NO_TORCH, where=self.path)
-            folder = self.path.parent.resolve()
-            self._backward = Backward(self._onward, folder, tolerance_of(graph, fused=True), self._sessions.threads)
-
-    def _gradient(
-        self, seen: Sequence[Piece], activation: NDArray[np.float32] | None
-    ) -> Callable[[NDArray[np.int64]], NDArray[np.float32]] | None:
-        if self._head is not None and activation is not None:
-            return of_head(self._head, activation)
-        return self._backward.of(seen) if self._backward is not None else None
-
     def _once(self, session: InferenceSession, names: Sequence[str], fed: NDArray[Any]) -> list[NDArray[Any]]:
         """One forward pass; the first of `names` is an output of the model."""
         values = run_session(session, names, {self.inputs[0].name: fed})
@@ -282,22 +187,21 @@ class OnnxModel:
             )
         return values
 
-    def _outputs_of(self, session: InferenceSession, images: NDArray[Any]) -> NDArray[np.float32]:
-        names = [self._request.output]
-        return rows(run_in_batches(lambda fed: self._once(session, names, fed), images, self.batch)[0])
+    def _through(self, session: InferenceSession, names: Sequence[str], images: NDArray[Any]) -> list[Piece]:
+        return [
+            Piece(values=dict(zip(names, self._once(session, names, fed), strict=True)), real=real)
+            for fed, real in pieces(images, self.batch)
+        ]
 
     def _answers(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """The untouched model's. It is closed again before the copy runs: each takes the memory of a whole pass."""
-        outputs = self._outputs_of(self._untouched(), images).copy()  # onnxruntime's own array keeps its memory alive
+        """The untouched model's. Where it is asked only once, to compare, it is closed again before the copy runs:
+        each takes the memory of a whole pass."""
+        output = self._request.output
+        outputs = rows(whole(self._through(self._untouched(), [output], images), output))
+        if self._pass is None or self._guard.apart:
+            return outputs
         self._bare = None
-        return outputs
-
-    def _compare(self, tapped: NDArray[np.float32], bare: NDArray[np.float32]) -> None:
-        """Decide on the first batch where the outputs of all batches come from."""
-        self.guard, same = difference(bare, tapped)
-        self._apart = self.guard > GUARD_TOLERANCE or not same
-        if self._apart:
-            self.notes = (APART.format(self.guard),)
+        return outputs.copy()  # onnxruntime's own array keeps its memory alive
 
 
 class OnnxRuntime:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from audit.errors import AuditError, ModelError
 from audit.runtimes import RUNTIMES, Model
-from audit.runtimes._torch_model import TorchModel, check_memory, device_of, silence
+from audit.runtimes._torch_model import TorchModel
+from audit.runtimes._torch_process import check_memory, device_of, silence
 from audit.runtimes._torch_speed import load_torch
 from audit.runtimes._torch_trials import reason_of
 from audit.runtimes._torchscript_arguments import check_arguments

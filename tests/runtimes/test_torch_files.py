@@ -430,7 +430,7 @@ def test_an_output_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_a_vector_has_no_map(tmp_path: Path) -> None:
     model = opened(networks.build(networks.VggLike()), tmp_path)
-    with pytest.raises(ModelError, match="'classifier.1' can't be looked at: its value is a vector, not a map"):
+    with pytest.raises(ModelError, match="'classifier.1' can't be looked at: it is a vector, not a map"):
         model.prepare(Request(output="output", cam_layer="classifier.1"))
 
 
