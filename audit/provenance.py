@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -114,12 +115,13 @@ def _stat(path: Path) -> tuple[int, int] | None:
 
 def machine_block(plan: Plan) -> dict[str, Any]:
     """The part of the record's `run` that says what computed the figures; read after the pass, for the guard's sake."""
+    guard = plan.model.guard
     return {
         "device": plan.model.device,
         "provider": plan.model.provider,
         "batch_size": plan.batch_size,
         "workers": plan.workers,
-        "tap_guard": plan.model.guard,
+        "tap_guard": guard if guard is None or math.isfinite(guard) else "not finite",
         "versions": versions(),
     }
 

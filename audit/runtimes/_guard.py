@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-
 from typing import TYPE_CHECKING
 
 from audit.runtimes._agreement import difference
@@ -16,9 +15,8 @@ if TYPE_CHECKING:
 
 GUARD_TOLERANCE = 1e-4
 _APART = (
-    "Looking inside changed the model's outputs ({} in the first batch), so the outputs come "
-    "from the untouched model in a pass of their own, and the activations are those of the model as it computes when "
-    "looked into."
+    "Looking inside changed the model's outputs ({} in the first batch), so the outputs come from the untouched model "
+    "in a pass of their own, and the activations are those of the model as it computes when looked into."
 )
 
 
@@ -43,7 +41,7 @@ class Guard:
         if not self.apart or self.found is None:
             return ()
         finite = math.isfinite(self.found)
-        return (_APART.format(f"by up to {self.found:.1e}, relative," if finite else "NaN or infinity where none was"),)
+        return (_APART.format(f"by up to {self.found:.1e}, relative," if finite else "other numbers are finite"),)
 
     def settled(self, tapped: Outputs, bare: Outputs) -> Outputs:
         """The outputs of a batch that has been through both; the first one decides for all."""
