@@ -91,7 +91,8 @@ def look_inside(
         dataclasses.replace(p, layout=layout_of(shapes[p.tensor], last=p.layout.last, grids=grids)) for p in places
     ]
     found = _values(graph, model, run, places, routes, shapes)
-    heads, missing = _heads(graph, routes, places, found, HALF_TOLERANCE if half else tolerance_of(model))
+    within = HALF_TOLERANCE if half else tolerance_of(model)
+    heads, missing = _heads(graph, routes, places, found, within, integers=read.integers)
     if unlifted:
         heads, missing = {}, dict.fromkeys((route.output for route in routes), unlifted)
     unreached = _inside(graph, names, {place.name for place in places})
@@ -237,23 +238,34 @@ def _values(
 
 
 def _heads(
-    graph: Graph, routes: list[Route], places: list[Place], found: _Found, tolerance: float
+    graph: Graph, routes: list[Route], places: list[Place], found: _Found, tolerance: float, *, integers: bool = False
 ) -> tuple[dict[str, Head], dict[str, str]]:
     """Heads by output, each checked against the run; for the other outputs why they have none."""
     import numpy as np
 
     names = {place.tensor: place.name for place in places}
     heads, missing = {}, {}
+    otherwise = _ROUNDED if integers else _MORE
     for route in routes:
         source = str(route.source)
         try:
             with np.errstate(all="ignore"):  # what is not finite fails the check
                 weight, bias = compose(graph, route, found.shapes, found.constants)
-                _check(weight, bias, found.means.get(source), found.logits[route.output][0], tolerance)
+                _check(weight, bias, found.means.get(source), found.logits[route.output][0], tolerance, otherwise)
             heads[route.output] = Head(layer=names[source], weight=weight, bias=bias)
         except NotLinear as reason:
             missing[route.output] = str(reason)
     return heads, missing
+
+
+_MORE = (
+    "the weights of the linear layer and the mean of the map do not give the model's own output, so the last layers do "
+    "more than pool and weigh"
+)
+_ROUNDED = (
+    "the file is quantized (int8), and what its last layers round or cut off takes its output too far from what its "
+    "weights and the mean of the map give; the file that it was quantized from may allow it"
+)
 
 
 def _check(
@@ -262,6 +274,7 @@ def _check(
     means: NDArray[Any] | None,
     logits: NDArray[Any],
     tolerance: float,
+    otherwise: str,
 ) -> None:
     import numpy as np
 
@@ -274,7 +287,4 @@ def _check(
         raise NotLinear("the linear layer and the pooled map do not fit together")
     difference = np.abs(weight @ mean.astype(np.float64) + bias - expected).max() / max(1.0, np.abs(expected).max())
     if not difference <= tolerance:
-        raise NotLinear(
-            f"weights times pooled map differ from the model's output by {difference:.1g} (relative), so the last "
-            "layers do more than pool and weigh"
-        )
+        raise NotLinear(otherwise)

@@ -38,8 +38,10 @@ RECTIFIED = {"Conv", "ConvTranspose", "Gemm", "MatMul", "QGemm", "QLinearMatMul"
 
 @dataclasses.dataclass(kw_only=True, slots=True)
 class Floated:
-    """The nodes as they are read. `held`: where a value really is kept: the integers, their scale and zero point."""
+    """The nodes as they are read. `held`: where a value really is kept: the integers, their scale and zero point.
+    `integers`: whether there are any."""
 
+    integers: bool = False
     nodes: list[NodeProto] = dataclasses.field(default_factory=list)
     held: dict[str, tuple[str, tuple[str, ...]]] = dataclasses.field(default_factory=dict)
 
@@ -59,7 +61,7 @@ class _Reader:
     """Goes through the nodes in order of execution."""
 
     def __init__(self, graph: GraphProto) -> None:
-        self.made = Floated()
+        self.made = Floated(integers=True)
         self._outputs = {value.name for value in graph.output}
         self._tensors = {tensor.name: tensor for tensor in graph.initializer}
         self._constants = set(self._tensors)

@@ -104,10 +104,11 @@ def _checked(
         each = EACH + (1 + len(SHARES)) * (max(passes.done, 1) - 1)
         fits = max(0, BUDGET - OPENING - passes.done) // each
         rows = draw(groups, subjects, decisions >= 0, min(images, fits), seed)
-        if len(one) and len(rows) < FEWEST:
+        if len(one) and fits < FEWEST:
             return _skipped(
-                f"one map of the method {plan.mapper.method.title} takes {passes.done:,} passes, so the "
-                f"{BUDGET} passes of this stage do not reach for {FEWEST} pictures: take another --cam for it"
+                f"{plan.mapper.method.title} needs {passes.done:,} passes a map, too many for a check of "
+                f"{1 + len(SHARES)} maps of each of {FEWEST} pictures in {BUDGET} passes; use --cam auto, or --cam "
+                "gradcam where the model allows it, for maps that can be checked"
             )
     passes.expect(len(rows) * each)
     sampled = _sampled(plan, rows, decisions, subjects, passes)

@@ -160,6 +160,26 @@ def test_other_heads_are_missing_with_a_reason(head: Build, reason: str, tmp_pat
     assert reason in description.heads_missing["logits"]
 
 
+def test_a_quantized_head_that_cuts_off_what_it_gives_is_missing_for_that_reason(tmp_path: Path) -> None:
+    """Logits that the integers of the output have no room for."""
+    net = networks.Net()
+
+    def pair(x: str, scale: float, zero: int) -> str:
+        by = net.weight(np.float32(scale)), net.weight(np.uint8(zero))
+        return net.add("DequantizeLinear", net.add("QuantizeLinear", x, *by), *by)
+
+    x = net.add("Relu", net.conv(pair("image", 0.03, 128), (3, 16), 3), name="/relu/Relu")
+    x = net.add("GlobalAveragePool", pair(x, 0.02, 0))
+    x = net.add("Identity", pair(net.linear(net.add("Flatten", x), (16, 3)), 1e-5, 128), out="logits")
+    description = open_model(
+        networks.save(net.model(("batch", 3, 16, 16), {x: ("batch", 3)}), tmp_path / "net.onnx")
+    ).describe((1, 3, 16, 16))
+
+    assert description.heads == {}
+    assert "quantized" in description.heads_missing["logits"]
+    assert "relative" not in description.heads_missing["logits"]
+
+
 def test_each_of_several_outputs_has_its_own_head(tmp_path: Path) -> None:
     net = networks.Net()
     x = _pooled(net, net.add("Relu", net.conv("image", (3, 8), 3), name="/last/Relu"))
