@@ -9,7 +9,6 @@ import stat
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -36,14 +35,12 @@ def mean_map(total: float, count: int) -> MeanMap:
 
 
 def shard(*rows: int) -> Shard:
-    records = pd.DataFrame(
-        {
-            "path": [f"{r}.png" for r in rows],
-            "subject": [None] * len(rows),
-            "status": ["ok"] * len(rows),
-            "score.yes": [0.5] * len(rows),
-        }
-    )
+    records = {
+        "path": np.array([f"{r}.png" for r in rows], dtype=object),
+        "subject": np.full(len(rows), None),
+        "status": np.full(len(rows), "ok", dtype=object),
+        "score.yes": np.full(len(rows), 0.5),
+    }
     values = np.array([[r, np.nan] for r in rows], dtype=float)
     return Shard(rows=np.array(rows), records=records, values=values, mean_maps=(mean_map(1.0, 1),))
 
@@ -293,7 +290,8 @@ def test_force_keeps_what_is_not_ours_in_a_folder_called_tables(tmp_path: Path) 
 def test_that_nothing_could_be_read_is_known_before_anything_is_collected(tmp_path: Path) -> None:
     def seen(status: str, *rows: int) -> Shard:
         piece = shard(*rows)
-        return dataclasses.replace(piece, records=piece.records.assign(status=status, reason="no picture"))
+        told = {"status": np.full(len(rows), status), "reason": np.full(len(rows), "no picture")}
+        return dataclasses.replace(piece, records={**piece.records, **told})
 
     nothing = RunFolder(tmp_path / "nothing", "one", COLUMNS)
     something = RunFolder(tmp_path / "something", "one", COLUMNS)

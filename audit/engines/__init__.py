@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from audit.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from audit.cams import Mapper
@@ -51,7 +50,7 @@ class Shard:
     """What a run of consecutive rows gave: their rows of records.parquet, and the tallies' sums over them."""
 
     rows: NDArray[np.int64]
-    records: pd.DataFrame  # `path` to `attribute.NAME`, in the interface page's columns
+    records: Mapping[str, NDArray[Any]]  # `path` to `attribute.NAME`: text, None where there is none, and scores
     values: NDArray[np.float64]  # [rows, M]: one column a measure of the plan
     mean_maps: tuple[MeanMap, ...]
     features: tuple[Feature, ...] = ()  # of those rows that are in the sample and have one

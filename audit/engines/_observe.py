@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from audit.engines import Plan, Shard
@@ -210,19 +209,21 @@ def _assemble(
         spread[seen] = values[at[seen]]
         reasons = [outcome.reasons[i] if i >= 0 else reason for i, reason in zip(at, reasons, strict=True)]
 
-    table = plan.probe.table.iloc[rows]
-    columns: dict[str, object] = {
-        "path": table["path"].to_numpy(),
-        "image_sha256": [
-            batch.sha256[i] if i >= 0 else batch.unreadable_sha256.get(int(row))
-            for i, row in zip(at, rows, strict=True)
-        ],
-        "subject": table["subject"].to_numpy() if "subject" in table else None,
-        "status": np.where(~seen, "unreadable", np.where(decisions >= 0, "ok", "failed")),
-        "reason": reasons,
-        "label": table["label"].to_numpy(),
-        "decision": [classes[d] if d >= 0 else None for d in decisions],
+    table = {name: plan.probe.table[name].to_numpy()[rows] for name in plan.probe.table.columns}
+    nothing = np.full(len(rows), None)
+    hashes = [
+        batch.sha256[i] if i >= 0 else batch.unreadable_sha256.get(row)
+        for i, row in zip(at, rows.tolist(), strict=True)
+    ]
+    records = {
+        "path": table["path"],
+        "image_sha256": np.array(hashes, dtype=object),
+        "subject": table.get("subject", nothing),
+        "status": np.where(seen, np.where(decisions >= 0, "ok", "failed"), "unreadable").astype(object),
+        "reason": np.array(reasons, dtype=object),
+        "label": table["label"],
+        "decision": np.array([*classes, None], dtype=object)[decisions],  # -1 is the last
     }
-    columns |= {f"score.{name}": scores[:, k] for k, name in enumerate(classes)}
-    columns |= {name: table[name].to_numpy() for name in table.columns if name.startswith("attribute.")}
-    return Shard(rows=rows, records=pd.DataFrame(columns), values=spread, mean_maps=tallies, features=features)
+    records |= {f"score.{name}": scores[:, k] for k, name in enumerate(classes)}
+    records |= {name: cells for name, cells in table.items() if name.startswith("attribute.")}
+    return Shard(rows=rows, records=records, values=spread, mean_maps=tallies, features=features)

@@ -65,6 +65,24 @@ class Observed:
     evidence: NDArray[np.float32] | None = None
     shared: dict[Any, Any] = dataclasses.field(default_factory=dict)  # a family's work that its measures share
 
+    def of(self, rows: NDArray[np.int64]) -> Observed:
+        """What was seen of some of the images."""
+
+        def each(arrays: Mapping[Any, NDArray[Any]]) -> dict[Any, NDArray[Any]]:
+            return {name: array[rows] for name, array in arrays.items()}
+
+        return Observed(
+            labels=self.labels[rows],
+            decisions=self.decisions[rows],
+            scores=self.scores[rows],
+            strengths=each(self.strengths),
+            maps=each(self.maps),
+            regions=each(self.regions),
+            quality=each(self.quality),
+            rivals=each(self.rivals),
+            evidence=None if self.evidence is None else self.evidence[rows],
+        )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Measure:

@@ -99,6 +99,11 @@ class Regions:
     def squares(self) -> NDArray[np.float64]:
         return dot(self.cells, self.cells)
 
+    @functools.cached_property
+    def fullest(self) -> NDArray[np.float32]:
+        """The largest share of a cell that a region covers, [R, B]."""
+        return np.asarray(self.cells.max(axis=-1, initial=0.0))
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Meeting:
@@ -125,17 +130,18 @@ class Meeting:
         threshold = np.take_along_axis(self.relevance.descending, last.T, axis=1).T
         inside = np.empty_like(area)
         for r, cells in enumerate(self.regions.cells):  # one by one: a mask of cells an image and region is large
-            above, tied = _marked(steps > threshold[r, :, None]), _marked(steps == threshold[r, :, None])
-            left = _ratio(area[r] - summed(above), summed(tied))
-            inside[r] = dot(above, cells) + left * dot(tied, cells)
+            above = _marked(steps > threshold[r, :, None])
+            tied = np.flatnonzero(steps == threshold[r, :, None])  # few
+            image = tied // steps.shape[1]
+            left = _ratio(area[r] - summed(above), np.bincount(image, minlength=len(steps)))
+            inside[r] = dot(above, cells) + left * np.bincount(image, cells.flat[tied], minlength=len(steps))
         return _share(inside, area)
 
     def pointing_game(self) -> NDArray[np.float64]:
         peak = self.relevance.peak
         covered = _ratio(dot(peak, self.regions.cells), summed(peak))
         # A region of less than half a cell fills no cell by half: then the cell that holds most of it is its place.
-        fullest = self.regions.cells.max(axis=-1, initial=0.0)
-        return np.where(np.isnan(covered), np.nan, covered >= (0.5 - 1e-5) * fullest)
+        return np.where(np.isnan(covered), np.nan, covered >= (0.5 - 1e-5) * self.regions.fullest)
 
     def region_iou(self) -> NDArray[np.float64]:
         bright = self.relevance.bright
@@ -180,7 +186,7 @@ def entropy(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def center(p: NDArray[np.float64], *, axis: int) -> NDArray[np.float64]:
     """Center of mass along the height (axis 1) or the width (axis 2), in shares of that side."""
-    return np.asarray(p.sum(axis=3 - axis) @ _middles(p.shape[axis]), dtype=np.float64)
+    return np.asarray(np.vecdot(p.sum(axis=3 - axis), _middles(p.shape[axis])), dtype=np.float64)
 
 
 def spread(p: NDArray[np.float64]) -> NDArray[np.float64]:

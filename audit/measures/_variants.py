@@ -86,20 +86,39 @@ def _absent(decisions: str, region: str | None) -> str:
 
 def _value(observed: Observed, *, every: Callable[[Observed, str], Values], target: str, decisions: str) -> Values:
     """What `every` says of each image, NaN for those whose decision is not asked for. [B]"""
-    # Where all decisions of a batch are right, both targets are one and the same array.
-    maps = observed.maps
-    alike = TARGETS[0] if maps.get(TARGETS[0]) is maps.get(target) else target
-    values = once(observed, (every, alike), lambda: every(observed, alike))
+    values = once(observed, (every, target), lambda: _of_target(observed, every, target))
     if decisions == "all":
         return values
-    return np.where(once(observed, decisions, lambda: _counting(observed, decisions)), values, np.nan)
+    return values + once(observed, decisions, lambda: _counting(observed, decisions))
 
 
-def _counting(observed: Observed, decisions: str) -> NDArray[np.bool_]:
-    """Which images were decided that way, "right" or "wrong". [B]"""
+def _of_target(observed: Observed, every: Callable[[Observed, str], Values], target: str) -> Values:
+    """What `every` says of each image. Most decisions are right, so the true class's map is measured only where it is
+    another one than the predicted class's. [B]"""
+    predicted = TARGETS[0]
+    if target == predicted or not {target, predicted} <= observed.maps.keys():
+        return every(observed, target)
+    rows = once(observed, ("others", target), lambda: _others(observed, predicted, target))
+    values = once(observed, (every, predicted), lambda: every(observed, predicted)).copy()
+    if len(rows):
+        values[rows] = every(once(observed, ("of others", target), lambda: observed.of(rows)), target)
+    return values
+
+
+def _others(observed: Observed, first: str, second: str) -> NDArray[np.int64]:
+    """The images whose map of the second target, or of its rival, is not that of the first."""
+    unlike = np.zeros(len(observed.labels), dtype=np.bool_)
+    for maps in (observed.maps, observed.rivals):
+        if first in maps and second in maps:
+            unlike |= (maps[first] != maps[second]).any(axis=(1, 2))
+    return np.flatnonzero(unlike)
+
+
+def _counting(observed: Observed, decisions: str) -> Values:
+    """0 for each image that was decided that way, "right" or "wrong", NaN for the others: to be added. [B]"""
     known = (observed.decisions >= 0) & (observed.labels >= 0)
     right = observed.decisions == observed.labels
-    return np.asarray(known & (right if decisions == "right" else ~right))
+    return np.where(known & (right if decisions == "right" else ~right), 0.0, np.nan)
 
 
 def once(observed: Observed, key: Hashable, make: Callable[[], T]) -> T:

@@ -208,15 +208,30 @@ def test_targets_are_told_apart() -> None:
     assert [values(ONE, observed, "relevance_mass", target=t) for t in TARGETS] == [[1.0], [0.0]]
 
 
-def test_one_map_for_both_targets_is_worked_out_once() -> None:
-    observed, measures = on(stack(MOUTH), stack(MOUTH)), plan(ONE)[0]
-    kept = []
-    for target in TARGETS:
-        for measure in (m for m in measures if m.parameters.get("target") == target):
-            measure.compute(observed)
-        kept.append(len(observed.shared))
+def test_only_maps_that_are_not_alike_are_measured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And they come to the same as by themselves."""
+    random = np.random.default_rng(1)
+    maps, rivals, mouth, eyes = (random.random((6, 8, 8), dtype=np.float32) for _ in range(4))
+    other, other_rivals = maps.copy(), rivals.copy()
+    other[2], other[5], other_rivals[1] = maps[0], maps[1], maps[0]
+    regions = {"mouth": mouth, "eyes": eyes}
+    both = {"predicted": maps, "true": other}, {"predicted": rivals, "true": other_rivals}
+    together = seen(6, maps=both[0], rivals=both[1], regions=regions)
+    alone = seen(6, maps={"predicted": other}, rivals={"predicted": other_rivals}, regions=regions)
+    rows, part_of = [], Observed.of
 
-    assert kept[0] == kept[1]
+    def of(observed: Observed, some: NDArray[np.int64]) -> Observed:
+        rows.append(some.tolist())
+        return part_of(observed, some)
+
+    monkeypatch.setattr(Observed, "of", of)
+    measures = plan(context())[0]
+
+    for true in (m for m in measures if m.parameters.get("target") == "true"):
+        parameters = {**true.parameters, "target": "predicted"}
+        predicted = next(m for m in measures if m.name == true.name and m.parameters == parameters)
+        np.testing.assert_array_equal(true.compute(together), predicted.compute(alone))
+    assert rows == [[1, 2, 5]]
 
 
 @pytest.mark.parametrize(
