@@ -123,22 +123,15 @@ def _as_table(shards: Sequence[Shard], measures: Sequence[str]) -> pa.Table:
     even where every cell is empty, so that the schema never depends on the data, then one float64 column a measure, NaN
     as null."""
     import numpy as np
-    import pandas as pd
     import pyarrow as pa
 
-    columns = shards[0].records.columns
-    text = [name for name in columns if not name.startswith("score.")]
-    # The two kinds apart: to name the type of each of a thousand columns takes longer than the model.
-    kinds = (
-        pd.concat([s.records[text].astype("string") for s in shards], ignore_index=True),
-        pd.concat([s.records.drop(columns=text) for s in shards], ignore_index=True),
-    )
-    records = pd.concat(kinds, axis=1)[columns]
+    names = list(shards[0].records)
     values = np.concatenate([s.values for s in shards])
-    table = pa.Table.from_pandas(records, preserve_index=False)
-    for k, name in enumerate(measures):
-        table = table.append_column(name, pa.array(values[:, k], from_pandas=True))
-    return table.replace_schema_metadata(None)
+    columns = [np.concatenate([s.records[name] for s in shards]) for name in names] + list(values.T)
+    kinds = [pa.float64() if name.startswith("score.") else pa.large_string() for name in names]
+    kinds += [pa.float64()] * len(measures)
+    cells = [pa.array(own, type=kind, from_pandas=True) for own, kind in zip(columns, kinds, strict=True)]
+    return pa.Table.from_arrays(cells, names=[*names, *measures])
 
 
 def _same_size(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
