@@ -17,7 +17,7 @@ from audit.features import FOLDER as FEATURES
 from audit.features import NAMES, Feature
 from audit.features import pack as pack_features
 from audit.features import unpack as unpack_features
-from audit.files import machine_error, writing
+from audit.files import machine_error, sha256, writing
 from audit.records import DIFFERENCES, RECORD, TABLE, TALLIES, fingerprint_of, write_record
 from audit.result import AuditResult, DifferenceMap, MeanMap
 from audit.tallies import pack
@@ -125,10 +125,17 @@ class RunFolder:
         kept = {p.name.removesuffix(".npy"): p for p in (self.folder / FEATURES).glob("*.npy")}
         return tuple(unpack_features({name: np.load(p, allow_pickle=False) for name, p in kept.items()}))
 
-    def files(self) -> tuple[str, ...]:
-        """What stands beside the record, for its hashes."""
+    def table(self, *, keep: bool) -> pd.DataFrame | Path:
+        """`records.parquet`: where it lies; what it holds, if it is not to be kept."""
+        import pandas as pd
+
+        return self.folder / TABLE if keep else pd.read_parquet(self.folder / TABLE)
+
+    def hashes(self) -> dict[str, str]:
+        """Of each file that stands beside the record."""
         kept = sorted(f"{FEATURES}/{p.name}" for p in (self.folder / FEATURES).glob("*.npy"))
-        return tuple(name for name in (TABLE, TALLIES, DIFFERENCES, *kept) if (self.folder / name).is_file())
+        present = [name for name in (TABLE, TALLIES, DIFFERENCES, *kept) if (self.folder / name).is_file()]
+        return {name: f"sha256 {sha256(self.folder / name)}" for name in present}
 
     def finish(self, result: AuditResult) -> None:
         """Write the record, drop the shards and what an earlier run left."""

@@ -25,7 +25,7 @@ FLOORS = [
     {"inside", "model_block"},
     {"planning", "trust", "difference_maps"},
     {"provenance"},
-    {"evaluation"},
+    {"evaluation", "pass", "second_stage"},
     {"run", "inspection", "inspection_text", "gallery", "survey"},
     {"cli", "__main__"},
 ]
