@@ -75,13 +75,15 @@ class Table:
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Picture:
     """A drawing. `name` is unique in the document; `alt` says in words what it shows; `svg` is one element that
-    needs no style sheet, with true text in it."""
+    needs no style sheet, with true text in it. `paper`: false where it would take a page of its own for what a table
+    beside it says, so that it is shown on a page only."""
 
     kind: ClassVar[str] = "picture"
     name: str
     caption: str
     alt: str
     svg: str
+    paper: bool = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MOST_DRAWN = 4
 MOST_GROUPS = 12
 MOST_LINES = 48
+ON_PAPER = 12  # lines of a plot: a longer one repeats its table over most of a page
 FURTHER = (
     "Below, groups are compared; lift stands where they differ most. Maps of the true class, right and wrong answers "
     "by group and further measures are in tables/focus.csv."
@@ -155,4 +156,4 @@ def _regions(reading: Reading, mass: Sequence[Measurement], attribute: str, name
     )
     some = f" The {len(kept)} of {len(mass)} regions that differ most." if len(kept) < len(mass) else ""
     caption = f"{title}: share of the map inside the region, with {reading.level} intervals.{some}"
-    return Picture(name=name, caption=caption, alt=alt, svg=svg)
+    return Picture(name=name, caption=caption, alt=alt, svg=svg, paper=len(rows) <= ON_PAPER)

@@ -79,3 +79,19 @@ def test_blocks_reach_the_template_with_their_kind() -> None:
     kinds = {b["kind"] for s in data["sections"] for b in s["blocks"]}
 
     assert {"callout", "status", "finding", "table", "facts", "bullets", "text"} <= kinds
+
+
+def test_a_long_plot_beside_its_table_is_left_to_the_page(tmp_path: Path) -> None:
+    said = "Relevance mass by region and gender × race: share of the map inside the region"
+    text = " ".join(text_of(faces(), tmp_path).split())
+
+    assert said in reports.render(results.faces(), None, "html").decode()
+    assert said not in text
+    assert "Relevance mass by gender × race" in text
+
+
+def test_a_short_table_is_not_parted(tmp_path: Path) -> None:
+    """No page begins with the rest of a table of three or four groups: a header and its last row."""
+    pages = text_of(faces(), tmp_path).split("\f")
+
+    assert not any("all images" in line for page in pages for line in page.splitlines()[1:6])
