@@ -16,7 +16,7 @@ from reports._inside import OF_THE_LABEL
 from reports._mapped import mapped
 from reports._rates import dot, most_different
 from reports._reading import FOCUS, Reading
-from reports._regions import explained, overview
+from reports._regions import explained, outlined, overview
 from reports._trust import head
 from reports._wording import attribute_title, group_label, shown
 
@@ -69,6 +69,7 @@ def _intro(reading: Reading, mass: Sequence[Measurement]) -> Iterator[Block]:
         yield Text(difference_maps.OF_THE_ANSWER)
     for sentence in mapped(reading):
         yield Text(sentence)
+    yield from outlined(reading, mass)
     whole = overview(reading, mass)
     if whole is not None:
         yield whole

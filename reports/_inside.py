@@ -135,7 +135,7 @@ def _focus(reading: Reading) -> Iterator[Finding]:
     ranked = sorted(best.values(), key=lambda b: (b[1], -b[0].difference_low))
     said = [
         f"by {attribute_title(c.attribute)}: {numbers.percent(value(c.high))} of the relevance lies on the region "
-        f"{region} for {group_phrase(c.high.attributes, reading.label)}, {numbers.percent(value(c.low))} for "
+        f"“{region}” for {group_phrase(c.high.attributes, reading.label)}, {numbers.percent(value(c.low))} for "
         f"{group_phrase(c.low.attributes, reading.label)} (difference {numbers.points(c.difference)} points, "
         f"{reading.level} interval {numbers.points(c.difference_low)} to {numbers.points(c.difference_high)})."
         for c, _, region in ranked

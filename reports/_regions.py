@@ -13,6 +13,11 @@ from reports._inside import FOCUS_CAVEAT
 from reports._reading import FOCUS, Reading
 from reports._wording import joined, shown
 
+_OUTLINED = {
+    "face": "the face from the brows to the chin, without the forehead",
+    "jaw": "all of the face below a line from ear to ear, with the tip of the nose and the mouth in it",
+}
+
 
 def explained(reading: Reading, methods: Sequence[str]) -> Iterator[Block]:
     """What a map is, whose, and how finely it can tell places apart."""
@@ -26,6 +31,17 @@ def explained(reading: Reading, methods: Sequence[str]) -> Iterator[Block]:
         "alone, so lift says how many times as much it holds as its size would give it: 1 is no preference for the "
         f"region, 2 twice as much.{_cells(reading)}"
     )
+
+
+def outlined(reading: Reading, mass: Sequence[Measurement]) -> Iterator[Block]:
+    """What two names of regions cover that landmarks outline: each takes in more, or less, than it says."""
+    files: Any = reading.result.probe.get("files") or {}
+    there = {m.parameters.get("region") for m in mass}
+    said = [f"“{name}” is {what}" for name, what in _OUTLINED.items() if name in there]
+    if said and "landmarks68.csv" in files:
+        yield Text(
+            f"Regions that follow from landmarks, unless the probe set has its own of that name: {joined(said)}."
+        )
 
 
 def overview(reading: Reading, mass: Sequence[Measurement]) -> Table | None:

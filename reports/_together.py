@@ -150,7 +150,7 @@ def _sentence(drop: Drop) -> str:
     mass, lift = numbers.percent(drop.seen.mass.value or 0.0), numbers.ratio(drop.seen.lift.value)
     where = f"in {'their misjudged ' * drop.seen.wrong}pictures {_thing(context.name, drop.seen.mass.attributes)}"
     return (
-        f"{start}, and {where} {mass} of the map lies on the region {shown(context.region)}, {lift} times what its "
+        f"{start}, and {where} {mass} of the map lies on the region “{shown(context.region)}”, {lift} times what its "
         "size would give it: the model may rely on it."
     )
 

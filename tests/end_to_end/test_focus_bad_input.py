@@ -143,7 +143,7 @@ def test_regions_outside_of_the_crop_and_smaller_than_anything(typed: Typed, fac
     assert counted(result, "relevance_mass", region="speck") == 96
     assert "Some pictures lack a region" in page(result)
     assert "left (96)" in page(result)
-    assert "on the region speck" not in page(result)  # a difference of less than is printed is no finding
+    assert "on the region “speck”" not in page(result)  # a difference of less than is printed is no finding
 
 
 def _without_regions(manifest: str) -> str:

@@ -74,7 +74,7 @@ def test_the_report_connects_answers_and_map_where_the_badge_is_taken_for_the_la
         assert re.search(rf"women are judged rightly {less:.1f} % of the time instead of {more:.4g}", sentence) or (
             "men are judged rightly" in sentence
         )
-        assert re.search(r"\d+(\.\d+)? % of the map lies on the region badge", sentence)
+        assert re.search(r"\d+(\.\d+)? % of the map lies on the region “badge”", sentence)
 
 
 def test_it_does_not_where_the_badge_means_nothing(networks: list[Planted]) -> None:

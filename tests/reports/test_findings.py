@@ -129,7 +129,7 @@ def test_focus_names_region_shares_and_caveat() -> None:
     finding, _ = said(results.faces(), "Focus")
 
     assert "52.5\u00a0% for black women" in finding.sentence
-    assert "on the region face" in finding.sentence
+    assert "on the region “face”" in finding.sentence
     assert any("not why" in d for d in finding.details)
 
 
@@ -183,7 +183,7 @@ def test_a_region_with_the_most_misjudged_group_goes_before_a_clearer_one_withou
     other = dataclasses.replace(other, pairs=pairs)
     finding, _ = said(dataclasses.replace(faces, measurements=(*faces.measurements, other)), "Focus")
 
-    assert "region face" in finding.sentence
+    assert "region “face”" in finding.sentence
     assert "black women" in finding.sentence
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from reports._document import Table
+from reports._document import Table, Text
 from reports._reading import Reading
-from reports._regions import explained, overview
+from reports._regions import explained, outlined, overview
 from tests.support import results
 
 
@@ -42,3 +42,20 @@ def test_how_coarse_the_map_is_stands_in_words() -> None:
 
 def test_without_regions_there_is_no_table() -> None:
     assert overview(Reading(results.bare()), ()) is None
+
+
+def test_what_a_region_of_landmarks_covers_is_said_where_landmarks_are_and_it_is() -> None:
+    faces = results.faces()
+    first = Reading(faces).focus("relevance_mass")[0]
+    jaw, brows = (dataclasses.replace(first, parameters={"region": name}) for name in ("jaw", "brows"))
+    with_landmarks, without = (
+        Reading(dataclasses.replace(faces, probe={**faces.probe, "files": files}))
+        for files in ({"landmarks68.csv": "sha256 0"}, {})
+    )
+    (said,) = outlined(with_landmarks, [jaw, brows])
+
+    assert isinstance(said, Text)
+    assert "“jaw” is all of the face below a line from ear to ear" in said.text
+    assert "“face”" not in said.text
+    assert list(outlined(without, [jaw])) == []
+    assert list(outlined(with_landmarks, [brows])) == []

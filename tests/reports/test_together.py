@@ -41,7 +41,7 @@ def test_answers_and_map_together_are_a_finding() -> None:
     (sentence,) = connected(reading(0.3, 4.5))
 
     assert sentence.startswith("Without badge, women are judged rightly ")
-    assert " of the map lies on the region badge, " in sentence
+    assert " of the map lies on the region “badge”, " in sentence
     assert sentence.endswith("times what its size would give it: the model may rely on it.")
 
 
