@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +16,8 @@ SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclu
 class TrustCheck:
     """One question put to the maps. `name`: "randomization", "deletion", "insertion".
 
-    `estimate` is the mean over the pictures that the state follows from: a rank correlation, or by how much the area
-    under the curve beats a random order. None where it could not be had, and `reason` says why.
+    `estimate` is the mean over the pictures that the state follows from: the likeness of two maps, or by how much the
+    area under the curve beats a random order. None where it could not be had, and `reason` says why.
     """
 
     name: str
@@ -27,14 +28,21 @@ class TrustCheck:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class TrustLevel:
-    """Rank correlation of the maps with those of the same network, the last `layers` of its `of` layers with weights
-    having theirs drawn anew. Each of `draws` draws is met by its own share of the pictures, and an interval is over
-    the draws; few of them have none."""
+    """The maps beside those of the same network, the last `layers` of its `of` layers with weights having theirs drawn
+    anew.
+
+    `correlation` is the mean rank correlation, `likeness` the mean of its size: a map that is turned round in one draw
+    and not in the next is like itself, and its correlations cancel out. Each of `draws` draws is met by its own share
+    of the pictures, and an interval is over the draws; few of them have none. `blank` pictures have no map with these
+    weights, or one that is the same everywhere, and do not count.
+    """
 
     layers: int
     of: int
     draws: int
+    likeness: Estimate
     correlation: Estimate
+    blank: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,9 +70,15 @@ class Trust:
     target: str
     images: int
     subjects: int
+    cells: int  # of a map
     checks: tuple[TrustCheck, ...]
     levels: tuple[TrustLevel, ...] = ()
     curves: TrustCurves | None = None
+
+    @property
+    def by_chance(self) -> float:
+        """The likeness of two unrelated maps: the mean size of a normal value of variance 1 / (cells - 1)."""
+        return math.sqrt(2 / (math.pi * max(1, self.cells - 1)))
 
     def check(self, name: str) -> TrustCheck | None:
         return next((c for c in self.checks if c.name == name), None)
@@ -83,7 +97,8 @@ def trust_of(record: Mapping[str, Any] | None) -> Trust | None:
                 for c in record["checks"]
             ),
             "levels": tuple(
-                TrustLevel(**{**level, "correlation": Estimate(**level["correlation"])}) for level in record["levels"]
+                TrustLevel(**{**level, **{name: Estimate(**level[name]) for name in ("likeness", "correlation")}})
+                for level in record["levels"]
             ),
             "curves": None if curves is None else TrustCurves(**{k: tuple(v) for k, v in curves.items()}),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from audit.result import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Trust, TrustCheck
+from audit.result import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Estimate, Trust, TrustCheck
 from reports import _figures as figures
 from reports import _numbers as numbers
 from reports._document import Block, Callout, Cell, Column, Finding, Picture, Section, Table, Text
@@ -15,7 +15,10 @@ from reports._wording import capital, shown
 _ASKED = {
     "randomization": (
         "Does the map change when all that the network has learned is wiped out?",
-        "Its weights are put into a random order. A map that stays the same shows the picture, not what was learned.",
+        (
+            "Its weights are put into a random order. A map that stays the same, or turns into its opposite, shows the "
+            "picture, not what was learned."
+        ),
     ),
     "deletion": (
         "Does the answer suffer more when what the map points at is painted over than when other places are?",
@@ -93,8 +96,10 @@ def _blocks(reading: Reading, trust: Trust) -> Iterator[Block]:
         caption="The checks, and what came out",
         columns=(Column("Question"), Column("What came out"), Column("The map is")),
         rows=tuple(_row(check) for check in trust.checks),
-        note="Rank correlation: 1 is the same map, 0 no likeness. Points: of the probability of the answer, on average "
-        f"over the picture's parts; above 0 the map knows better than chance. All with {reading.level} intervals.",
+        note="Likeness: 1 is the same map or its opposite; maps of "
+        f"{numbers.plural(trust.cells, 'cell')} that have nothing to do with each other have about "
+        f"{_ratio(trust.by_chance)}. Points: of the probability of the answer, on average over the picture's parts; "
+        f"above 0 the map knows better than chance. All with {reading.level} intervals.",
     )
     if trust.levels:
         yield _levels(reading, trust)
@@ -107,7 +112,7 @@ def _row(check: TrustCheck) -> tuple[Cell, ...]:
     if check.estimate is None:
         came = Cell("could not be had", shown(check.reason or "", 300))
     elif check.name == "randomization":
-        came = Cell(f"rank correlation {_ratio(check.estimate.value)}", _between(check))
+        came = Cell(f"likeness {_ratio(check.estimate.value)}", _between(check.estimate))
     else:
         low, high = check.estimate.low, check.estimate.high
         within = f"{numbers.points(low)} to {numbers.points(high)}" if low is not None and high is not None else ""
@@ -115,9 +120,9 @@ def _row(check: TrustCheck) -> tuple[Cell, ...]:
     return Cell(question, how), came, Cell(capital(check.state))
 
 
-def _between(check: TrustCheck) -> str:
-    found = check.estimate
-    return "" if found is None or found.low is None else f"{_ratio(found.low)} to {_ratio(found.high)}"
+def _between(found: Estimate) -> str:
+    """A likeness is never below 0, whatever its interval computes to."""
+    return "" if found.low is None else f"{_ratio(max(0.0, found.low))} to {_ratio(found.high)}"
 
 
 def _ratio(value: float | None) -> str:
@@ -130,17 +135,23 @@ def _ratio(value: float | None) -> str:
 def _levels(reading: Reading, trust: Trust) -> Table:
     rows = []
     for level in trust.levels:
-        found = level.correlation
         last = "the last one" if level.layers == 1 else f"the last {level.layers}"
         which = f"all {level.of}" if level.layers == level.of else f"{last} of {level.of}"
-        within = "" if found.low is None else f"{_ratio(found.low)} to {_ratio(found.high)}"
-        rows.append((Cell(which), Cell(_ratio(found.value), within)))
+        does = "does" if level.blank == 1 else "do"
+        blank = f"{numbers.plural(level.blank, 'picture')} without a map {does} not count" if level.blank else ""
+        likeness = Cell(_ratio(level.likeness.value), _between(level.likeness))
+        rows.append((Cell(which, blank), likeness, Cell(_ratio(level.correlation.value))))
     draws = trust.levels[-1].draws
     return Table(
         caption="Likeness of the map to that of the same network with weights in a random order",
-        columns=(Column("Layers with weights drawn anew"), Column("Rank correlation", number=True)),
+        columns=(
+            Column("Layers with weights drawn anew"),
+            Column("Likeness", number=True),
+            Column("Rank correlation", number=True),
+        ),
         rows=tuple(rows),
-        note=f"The {reading.level} interval is over {numbers.plural(draws, 'draw')} of the weights.",
+        note="Likeness is the mean size of the rank correlation, whose own mean is near 0 where a map is turned round "
+        f"in every other draw. The {reading.level} interval is over {numbers.plural(draws, 'draw')} of the weights.",
     )
 
 

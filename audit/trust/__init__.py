@@ -126,7 +126,7 @@ def _checked(
     sampled = sampled.take(answered)
     against = levels(plan, sampled, seed, alpha, passes)
     parts = curves(seen[answered], cells, sampled.subjects, alpha)
-    return judged(against, parts, cam=plan.mapper.method.name, images=len(sampled))
+    return judged(against, parts, cam=plan.mapper.method.name, images=len(sampled), cells=cells)
 
 
 def _skipped(reason: str) -> Skipped:

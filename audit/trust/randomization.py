@@ -1,16 +1,19 @@
 """Does the map change when the network's weights are drawn anew? Top layers first, as Adebayo et al. do it.
 
 Source: Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim: Sanity Checks for Saliency Maps, NeurIPS 2018 (cascading
-randomization, Spearman's rank correlation of the signed maps). How weights are drawn: `audit.runtimes._redraw`.
+randomization, Spearman's rank correlation of the maps as they are signed and without signs). What is judged is the size
+of the signed maps' correlation: with the last weights of two classes in another order a map is as often turned round as
+not, and is the same map. How weights are drawn: `audit.runtimes._redraw`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 from audit.errors import ModelError, UsageError
-from audit.result import TrustLevel
+from audit.result import Estimate, TrustLevel
 from audit.statistics.paired import mean_over
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ DRAWS = (2, 2, 8)
 
 
 def levels(plan: Plan, sampled: Sampled, seed: int, alpha: float, passes: Passes) -> tuple[TrustLevel, ...] | str:
-    """The mean rank correlation at each share of the layers, or why the weights can't be changed."""
+    """How like itself the map is at each share of the layers, or why the weights can't be changed."""
     import numpy as np
 
     found: list[TrustLevel] = []
@@ -43,12 +46,30 @@ def levels(plan: Plan, sampled: Sampled, seed: int, alpha: float, passes: Passes
             except (ModelError, UsageError) as error:
                 return error.what
             values[mine] = [rank_correlation(a, b) for a, b in zip(sampled.maps[mine], maps, strict=True)]
-        people = len(np.unique(sampled.subjects[np.isfinite(values)]))
-        mean = dataclasses.replace(mean_over(values, draws, alpha), subjects=people)
-        if count < max(DRAWS):
-            mean = dataclasses.replace(mean, low=None, high=None)
-        found.append(TrustLevel(layers=layers, of=of, draws=count, correlation=mean))
+        of_draws = functools.partial(_mean, draws=draws, subjects=sampled.subjects, alpha=alpha)
+        found.append(
+            TrustLevel(
+                layers=layers,
+                of=of,
+                draws=count,
+                likeness=of_draws(np.abs(values)),
+                correlation=of_draws(values),
+                blank=int(np.isnan(values).sum()),
+            )
+        )
     return tuple(found)
+
+
+def _mean(
+    values: NDArray[np.float64], *, draws: NDArray[np.int64], subjects: NDArray[np.int64], alpha: float
+) -> Estimate:
+    """Over the draws; with fewer than all of them there is no interval."""
+    import numpy as np
+
+    mean = mean_over(values, draws, alpha)
+    people = len(np.unique(subjects[np.isfinite(values)]))
+    few = draws.max() + 1 < max(DRAWS)
+    return dataclasses.replace(mean, subjects=people, low=None if few else mean.low, high=None if few else mean.high)
 
 
 def _maps(
@@ -78,7 +99,7 @@ def _maps(
 def rank_correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """Spearman's rank correlation of two maps [h, w], equal cells sharing their mean rank.
 
-    0 where one is the same everywhere, so that it says nothing of the other; NaN where one is not finite.
+    NaN where one is the same everywhere, so that it says nothing of the other, or is not finite.
     """
     import numpy as np
     from scipy.stats import rankdata
@@ -87,4 +108,4 @@ def rank_correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
         return float("nan")
     x, y = (rankdata(one) - (one.size + 1) / 2 for one in (a, b))
     scale = float(np.sqrt((x * x).sum() * (y * y).sum()))
-    return float((x * y).sum()) / scale if scale > 0 else 0.0
+    return float((x * y).sum()) / scale if scale > 0 else float("nan")

@@ -1,7 +1,8 @@
 """What came out, by rules that fit in a sentence each. Every check is supported, not supported or inconclusive.
 
-* Randomization, at the network with all weights drawn anew: **not supported** where the whole interval of the mean rank
-  correlation lies above 0.5 (the map stays much as it was), **supported** where it lies below, else inconclusive.
+* Randomization, at the network with all weights drawn anew: **not supported** where the whole interval of the likeness
+  (the mean size of the rank correlation) lies above 0.5 (the map stays much as it was, or is turned round),
+  **supported** where it lies below, else inconclusive.
 * Deletion and insertion: **not supported** where the whole interval of the difference to a random order lies below 0.02
   (two percentage points of probability, on average over the curve: no gain worth the name, as in a network that has
   learned nothing), else **supported** where all of it lies above 0, else inconclusive.
@@ -24,13 +25,12 @@ SIMILAR = 0.5
 GAIN = 0.02
 
 
-def judged(against: tuple[TrustLevel, ...] | str, parts: Parts, *, cam: str, images: int) -> Trust:
+def judged(against: tuple[TrustLevel, ...] | str, parts: Parts, *, cam: str, images: int, cells: int) -> Trust:
     """The block of the record. `against` is a reason where the weights could not be changed."""
     if isinstance(against, str):
         first = TrustCheck(name="randomization", state=INCONCLUSIVE, estimate=None, reason=against)
     else:
-        last = against[-1].correlation
-        first = TrustCheck(name="randomization", state=randomization_state(last), estimate=last)
+        first = _randomization(against[-1])
     deletion = TrustCheck(name="deletion", state=order_state(parts.deletion), estimate=parts.deletion)
     insertion = TrustCheck(name="insertion", state=order_state(parts.insertion), estimate=parts.insertion)
     state, because = together(first.state, deletion.state, insertion.state)
@@ -41,19 +41,27 @@ def judged(against: tuple[TrustLevel, ...] | str, parts: Parts, *, cam: str, ima
         target="predicted",
         images=images,
         subjects=parts.deletion.subjects,
+        cells=cells,
         checks=(first, deletion, insertion),
         levels=() if isinstance(against, str) else against,
         curves=parts.curves,
     )
 
 
-def randomization_state(correlation: Estimate) -> str:
-    """Of the mean rank correlation with the map of the network that has learned nothing."""
-    if correlation.low is None or correlation.high is None:
+def _randomization(last: TrustLevel) -> TrustCheck:
+    if last.likeness.value is None:
+        nothing = "with its weights drawn anew the network gives no map that could be compared"
+        return TrustCheck(name="randomization", state=INCONCLUSIVE, estimate=None, reason=nothing)
+    return TrustCheck(name="randomization", state=randomization_state(last.likeness), estimate=last.likeness)
+
+
+def randomization_state(likeness: Estimate) -> str:
+    """Of the mean size of the rank correlation with the map of the network that has learned nothing."""
+    if likeness.low is None or likeness.high is None:
         return INCONCLUSIVE
-    if correlation.low > SIMILAR:
+    if likeness.low > SIMILAR:
         return NOT_SUPPORTED
-    return SUPPORTED if correlation.high < SIMILAR else INCONCLUSIVE
+    return SUPPORTED if likeness.high < SIMILAR else INCONCLUSIVE
 
 
 def order_state(gain: Estimate) -> str:
@@ -69,7 +77,10 @@ def together(randomization: str, deletion: str, insertion: str) -> tuple[str, st
     """State of the map, and why, as a clause."""
     orders = (deletion, insertion)
     if randomization == NOT_SUPPORTED:
-        return NOT_SUPPORTED, "it stays much the same when all that the network has learned is wiped out"
+        return (
+            NOT_SUPPORTED,
+            "it stays much the same, or is only turned round, when all that the network has learned is wiped out",
+        )
     if orders == (NOT_SUPPORTED, NOT_SUPPORTED):
         return NOT_SUPPORTED, "what it points at matters no more to the answer than places drawn by chance"
     if randomization == SUPPORTED and SUPPORTED in orders:

@@ -14,7 +14,7 @@ from tests.support import results
 
 SUPPORTED = results.trust()
 SURVIVES = results.trust(0.9)
-BEATS_NOTHING = results.trust(0.02, 0.0, -0.01, wide=0.015)
+BEATS_NOTHING = results.trust(0.16, 0.0, -0.01, wide=0.015)
 OPEN = results.trust(0.3, 0.02, 0.01, wide=0.3)
 
 
@@ -77,8 +77,14 @@ def test_the_section_has_every_check_with_its_figure_and_state() -> None:
 
     assert shown.title == "Can the map be trusted?"
     assert [row[2].text for row in checks.rows] == ["Supported"] * 3
-    assert [row[1].text for row in checks.rows] == ["rank correlation 0.02", "8.1 points", "9.2 points"]
-    assert checks.rows[0][1].sub == "−0.03 to 0.07"
+    assert [row[1].text for row in checks.rows] == ["likeness 0.16", "8.1 points", "9.2 points"]
+    assert checks.rows[0][1].sub == "0.11 to 0.21"
+    assert [[cell.text for cell in row[1:]] for row in levels.rows] == [
+        ["0.33", "0.08"],
+        ["0.24", "0.06"],
+        ["0.16", "0.04"],
+    ]
+    assert "maps of 49 cells that have nothing to do with each other have about 0.12" in checks.note
     assert [row[0].text for row in levels.rows] == ["the last one of 31", "the last 16 of 31", "all 31"]
     assert [b.kind for b in shown.blocks].count("picture") == 1
 
@@ -91,6 +97,18 @@ def test_weights_that_can_not_be_changed_are_told_with_the_reason() -> None:
     checks = next(b for b in section(result, "trust").blocks if b.kind == "table")
 
     assert (checks.rows[0][1].text, checks.rows[0][1].sub) == ("could not be had", "the file holds no weights")
+
+
+def test_pictures_without_a_map_of_other_weights_are_counted_apart() -> None:
+    levels = [dataclasses.replace(level, blank=blank) for level, blank in zip(SUPPORTED.levels, (0, 1, 4), strict=True)]
+    result = faces(dataclasses.replace(SUPPORTED, levels=tuple(levels)))
+    shown = [b for b in section(result, "trust").blocks if b.kind == "table"][1]
+
+    assert [row[0].sub for row in shown.rows] == [
+        "",
+        "1 picture without a map does not count",
+        "4 pictures without a map do not count",
+    ]
 
 
 @pytest.mark.parametrize("form", ["html", "pdf", "md"])

@@ -140,15 +140,18 @@ def faces() -> AuditResult:
     )
 
 
-def trust(same: float = 0.02, deletion: float = 0.081, insertion: float = 0.092, *, wide: float = 0.05) -> Trust:
+def trust(same: float = 0.16, deletion: float = 0.081, insertion: float = 0.092, *, wide: float = 0.05) -> Trust:
     """Maps that were checked: likeness with all weights drawn anew, and gains over a random order."""
 
     def estimate(value: float) -> Estimate:
         return Estimate(value=value, low=value - wide, high=value + wide, n=32, subjects=32)
 
-    levels = [(1, 0.23), (16, (0.23 + same) / 2), (31, same)]
+    levels = [(1, 0.33), (16, (0.33 + same) / 2), (31, same)]
     return judged(
-        tuple(TrustLevel(layers=n, of=31, draws=8, correlation=estimate(value)) for n, value in levels),
+        tuple(
+            TrustLevel(layers=n, of=31, draws=8, likeness=estimate(value), correlation=estimate(value / 4), blank=0)
+            for n, value in levels
+        ),
         Parts(
             deletion=estimate(deletion),
             insertion=estimate(insertion),
@@ -161,6 +164,7 @@ def trust(same: float = 0.02, deletion: float = 0.081, insertion: float = 0.092,
         ),
         cam="cam",
         images=32,
+        cells=49,
     )
 
 

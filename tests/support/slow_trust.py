@@ -16,7 +16,7 @@ def spearman(a: Sequence[float], b: Sequence[float]) -> float:
     mx, my = sum(x) / len(x), sum(y) / len(y)
     over = sum((p - mx) * (q - my) for p, q in zip(x, y, strict=True))
     under = math.sqrt(sum((p - mx) ** 2 for p in x) * sum((q - my) ** 2 for q in y))
-    return over / under if under else 0.0
+    return over / under if under else math.nan
 
 
 def area(shares: Sequence[float], values: Sequence[float]) -> float:

@@ -15,7 +15,7 @@ import pytest
 import audit
 import audit.trust
 from audit._rows import plain
-from audit.cams import CAMS, CamInput, CamMethod
+from audit.cams import CAMS, CamInput, CamMethod, of_classes
 from audit.errors import Interrupted, MachineError, ModelError, SettingsError
 from audit.records import read_run
 from audit.result import AuditResult, Estimate, Trust
@@ -46,13 +46,39 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def center_prior() -> Iterator[str]:
     """A map that is brightest in the middle, whatever the network has learned."""
+    yield from _registered("center", frozenset(), middle)
+
+
+@pytest.fixture
+def turned() -> Iterator[str]:
+    """The same, turned round where the head's weights are in another order."""
 
     def compute(given: CamInput) -> np.ndarray:
-        count, _, height, width = given.activation.shape
-        y, x = np.meshgrid(np.arange(height) - height / 2 + 0.4, np.arange(width) - width / 2 + 0.3, indexing="ij")
-        return np.broadcast_to(np.exp(-(x**2 + y**2) / height), (count, height, width)).astype(np.float32)
+        assert given.weight is not None
+        weight = of_classes(given.weight)
+        signs = np.sign(weight[given.targets, 0] - weight[1 - given.targets, 0])
+        return middle(given) * np.where(signs < 0, -1, 1).astype(np.float32)[:, None, None]
 
-    yield from _registered("center", frozenset(), compute)
+    yield from _registered("turned", frozenset({"head"}), compute)
+
+
+@pytest.fixture
+def vanishing() -> Iterator[str]:
+    """The same, and 0 everywhere as soon as the head's weights change."""
+    own: list[np.ndarray] = []
+
+    def compute(given: CamInput) -> np.ndarray:
+        assert given.weight is not None
+        own.append(given.weight)
+        return middle(given) * np.float32(np.array_equal(own[0], given.weight))
+
+    yield from _registered("vanishing", frozenset({"head"}), compute)
+
+
+def middle(given: CamInput) -> np.ndarray:
+    count, _, height, width = given.activation.shape
+    y, x = np.meshgrid(np.arange(height) - height / 2 + 0.4, np.arange(width) - width / 2 + 0.3, indexing="ij")
+    return np.broadcast_to(np.exp(-(x**2 + y**2) / height), (count, height, width)).astype(np.float32)
 
 
 def takes_passes(channels: int) -> Any:
@@ -136,8 +162,30 @@ def test_a_map_that_does_not_depend_on_the_weights_is_not_supported(demo: Path, 
     found = trusted(demo, probe, cam=center_prior)
 
     assert found.state == "not supported"
+    assert [level.likeness.value for level in found.levels] == pytest.approx([1.0, 1.0, 1.0])
     assert [level.correlation.value for level in found.levels] == pytest.approx([1.0, 1.0, 1.0])
     assert "stays much the same" in found.because
+
+
+def test_a_map_that_other_weights_only_turn_round_is_not_supported(demo: Path, probe: Path, turned: str) -> None:
+    """As in a head of two classes, whose weights in another order make the map's opposite every other time."""
+    found = trusted(demo, probe, cam=turned)
+    last = found.levels[-1]
+
+    assert last.likeness.value == pytest.approx(1.0)
+    assert abs(last.correlation.value or 0.0) < 0.8
+    assert states(found)["randomization"] == found.state == "not supported"
+
+
+def test_a_map_that_is_blank_with_other_weights_is_no_evidence(demo: Path, probe: Path, vanishing: str) -> None:
+    found = trusted(demo, probe, cam=vanishing)
+    check = found.check("randomization")
+
+    assert check is not None
+    assert (check.state, check.estimate) == ("inconclusive", None)
+    assert "no map that could be compared" in (check.reason or "")
+    assert [level.blank for level in found.levels] == [32, 32, 32]
+    assert found.state != "supported"
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -316,7 +364,7 @@ def test_the_pictures_that_a_method_is_affordable_for_are_of_every_group(
 
 @pytest.mark.parametrize("wrong", [-1, 33, "many", 2.5])
 def test_a_number_that_the_budget_does_not_reach_for_is_refused(wrong: object) -> None:
-    with pytest.raises(SettingsError, match="a whole number from 0 to 32"):
+    with pytest.raises(SettingsError, match="0, or a whole number from 8 to 32"):
         audit.run_audit("model.onnx", probe="faces", trust=wrong)
 
 
@@ -392,7 +440,7 @@ def test_maps_by_gradients_are_checked_with_the_gradients_of_other_weights(probe
     (tmp_path / f"{path.name}.toml").write_text('[model]\nclasses = ["female", "male", "neither"]\n')
     found = trusted(path, probe, cam="gradcam", images=8)
 
-    assert found.levels[-1].correlation.n == 8
+    assert found.levels[-1].likeness.n == 8
     assert abs(gain(found, "randomization")) < 0.95
 
 
