@@ -56,6 +56,7 @@ def request(reading: Reading, inside: Inside) -> Request:
         cam_layer=cam.layer if cam else None,
         gradients="gradients" in needs,
         tail="tail" in needs,
+        logits=cam is not None and "forward" in cam.method.needs,
     )
 
 

@@ -29,8 +29,9 @@ class CamInput:
     `targets` [B] are class numbers; with a single-output head class 1 is the logit and class 0 its negative.
     `gradient` [B, C, h, w] is of the target's logit; `weight` [K, C] and `bias` [K] are the linear head's; `outputs`
     [B, K] are the model's own. `tail` gives logits [B, K] for another activation of the same images, `forward` for
-    other pictures in place of `images` (the logarithm of the probabilities where the model ends in a softmax). `images`
-    are as they were fed, [B, C, H, W] or, with `channels_last`, [B, H, W, C].
+    other pictures in place of `images` (the logarithm of the probabilities where a file shows nothing else). `images`
+    are as they were fed, [B, C, H, W] or, with `channels_last`, [B, H, W, C]. Where several targets of the same images
+    are asked for, they all are in `several` [T, B], `targets` is row `turn` of it, and `shared` is the same dictionary.
     """
 
     activation: NDArray[np.float32]
@@ -44,7 +45,16 @@ class CamInput:
     tail: Forward | None = None
     forward: Forward | None = None
     fitted: Any = None  # what the method's own `fit` made of a sample
+    several: NDArray[np.int64] | None = None
+    turn: int = 0
     shared: dict[str, Any] = dataclasses.field(default_factory=dict)  # of one batch: what its targets have in common
+
+    def scores(self, logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """The logits [B, K] of all targets asked for, [T, B]: of many classes nothing else has to be kept."""
+        import numpy as np
+
+        several = self.targets[None] if self.several is None else self.several
+        return np.stack([scores_of(logits, targets) for targets in several])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,23 +116,29 @@ class Mapper:
         self, model: Model, capture: Capture, images: NDArray[Any], several: Sequence[NDArray[np.int64]]
     ) -> tuple[NDArray[np.float32], ...]:
         """The same for several targets an image; what they have in common is computed once."""
-        shared: dict[str, Any] = {}
-        return tuple(self._maps(model, capture, images, targets, shared) for targets in several)
+        import numpy as np
 
-    def _maps(
+        shared: dict[str, Any] = {}
+        asked = np.maximum(np.stack(several), 0)
+        return tuple(
+            self._maps(self._seen(model, capture, images, asked, turn, shared), targets)
+            for turn, targets in enumerate(several)
+        )
+
+    def _seen(
         self,
         model: Model,
         capture: Capture,
         images: NDArray[Any],
-        targets: NDArray[np.int64],
+        several: NDArray[np.int64],
+        turn: int,
         shared: dict[str, Any],
-    ) -> NDArray[np.float32]:
-        import numpy as np
-
+    ) -> CamInput:
+        """What the method may look at for one of several targets."""
         assert capture.activation is not None  # noqa: S101 asked for whenever there is a method
-        needs, asked, head = self.method.needs, np.maximum(targets, 0), self.head
+        needs, asked, head = self.method.needs, several[turn], self.head
         tail = capture.tail if head is None else functools.partial(logits_of, head)
-        seen = CamInput(
+        return CamInput(
             activation=capture.activation,
             targets=asked,
             gradient=self._gradient(capture, asked) if "gradients" in needs else None,
@@ -132,12 +148,16 @@ class Mapper:
             images=images if "forward" in needs else None,
             channels_last=self.channels_last,
             tail=tail if "tail" in needs else None,
-            forward=(lambda pictures: as_logits(model.run(pictures).outputs, self.final))
-            if "forward" in needs
-            else None,
+            forward=(lambda pictures: self._logits(model.run(pictures))) if "forward" in needs else None,
             fitted=self.fitted,
+            several=several,
+            turn=turn,
             shared=shared,
         )
+
+    def _maps(self, seen: CamInput, targets: NDArray[np.int64]) -> NDArray[np.float32]:
+        import numpy as np
+
         with np.errstate(all="ignore"):  # what comes of numbers that are not finite is no map
             made = self.method.compute(seen).astype(np.float32, copy=True)
         spoiled = ~np.isfinite(made).all(axis=(1, 2))
@@ -145,6 +165,12 @@ class Mapper:
             spoiled |= ~np.isfinite(seen.gradient.min(axis=(1, 2, 3)))
         made[(targets < 0) | spoiled] = np.nan
         return made
+
+    def _logits(self, capture: Capture) -> NDArray[np.floating[Any]]:
+        """Those that the file has before its last step; from its answers where it has none that can be read."""
+        if capture.logits is None:
+            return as_logits(capture.outputs, self.final)
+        return as_logits(capture.logits, self.final if self.final == "probabilities" else None)
 
     def _gradient(self, capture: Capture, targets: NDArray[np.int64]) -> NDArray[np.float32] | None:
         """Of the target's logit: exact from the weights where the head is a pool and a linear layer."""

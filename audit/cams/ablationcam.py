@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from audit.cams import CAMS, CamInput, CamMethod, scores_of
+from audit.cams import CAMS, CamInput, CamMethod
 from audit.cams._arithmetic import positive, weighted
 
 if TYPE_CHECKING:
@@ -20,25 +20,25 @@ def compute(given: CamInput) -> NDArray[np.float32]:
     """
     import numpy as np
 
-    if "whole" not in given.shared:
-        given.shared["whole"], given.shared["without"] = _logits(given)
-    whole = scores_of(given.shared["whole"], given.targets)
-    without = np.stack([scores_of(logits, given.targets) for logits in given.shared["without"]], axis=1)
+    if "scores" not in given.shared:
+        given.shared["scores"] = _scores(given)
+    whole, without = (scores[..., given.turn, :] for scores in given.shared["scores"])
     size = np.where(whole == 0, 1, np.abs(whole))
-    return positive(weighted((whole[:, None] - without) / size[:, None], given.activation))
+    return positive(weighted(((whole - without) / size).T, given.activation))
 
 
-def _logits(given: CamInput) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits [B, K] as they are, and [C, B, K] with one channel after the other set to 0 in the whole batch."""
+def _scores(given: CamInput) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Logits of the T targets asked for [T, B], and [C, T, B] with one channel after the other set to 0 in the whole
+    batch."""
     import numpy as np
 
     assert given.tail is not None  # noqa: S101 `needs` promises it
-    whole = given.tail(given.activation).astype(np.float32)
-    without = np.empty((given.activation.shape[1], *whole.shape), dtype=np.float32)
+    whole = given.scores(given.tail(given.activation))
+    without = np.empty((given.activation.shape[1], *whole.shape))
     changed = given.activation.copy()
     for channel in range(len(without)):
         changed[:, channel] = 0
-        without[channel] = given.tail(changed)
+        without[channel] = given.scores(given.tail(changed))
         changed[:, channel] = given.activation[:, channel]
     return whole, without
 

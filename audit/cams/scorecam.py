@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from audit.cams import CAMS, CamInput, CamMethod, scores_of
+from audit.cams import CAMS, CamInput, CamMethod
 from audit.cams._arithmetic import positive, weighted
 
 if TYPE_CHECKING:
@@ -21,18 +21,18 @@ def compute(given: CamInput) -> NDArray[np.float32]:
     """
     import numpy as np
 
-    if "logits" not in given.shared:
-        given.shared["logits"], given.shared["marks"] = _logits(given)
-    marks = given.shared["marks"]
-    scores = np.stack([scores_of(logits, given.targets) for logits in given.shared["logits"]], axis=1)
-    scores = np.where(marks, scores, -np.inf)
+    if "scores" not in given.shared:
+        given.shared["scores"] = _scores(given)
+    scores, marks = given.shared["scores"]
+    scores = np.where(marks, scores[:, given.turn].T, -np.inf)
     powers = np.exp(scores - np.where(marks.any(axis=1), scores.max(axis=1), 0)[:, None])
     weight = powers / np.where(marks.any(axis=1), powers.sum(axis=1), 1)[:, None]
     return positive(weighted(weight, given.activation))
 
 
-def _logits(given: CamInput) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
-    """Logits [C, B, K] of the pictures seen through one channel after the other, and which channels mark a place."""
+def _scores(given: CamInput) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Logits of the T targets asked for [C, T, B] of the pictures seen through one channel after the other, and which
+    channels mark a place [B, C]."""
     import numpy as np
 
     from audit._grids import resample
@@ -41,14 +41,15 @@ def _logits(given: CamInput) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool
     assert given.images is not None  # noqa: S101 as above
     axes = slice(1, 3) if given.channels_last else slice(2, 4)
     size = (int(given.images.shape[axes][0]), int(given.images.shape[axes][1]))
-    logits, marks = [], []
+    scores, marks = [], []
     for channel in range(given.activation.shape[1]):
         mask = resample(given.activation[:, channel], size)
         low, high = mask.min(axis=(1, 2), keepdims=True), mask.max(axis=(1, 2), keepdims=True)
         marks.append((high > low)[:, 0, 0])
         mask = (mask - low) / np.where(high > low, high - low, np.float32(1))
-        logits.append(given.forward(_masked(given.images, mask[..., None] if given.channels_last else mask[:, None])))
-    return np.stack(logits), np.stack(marks, axis=1)
+        seen = _masked(given.images, mask[..., None] if given.channels_last else mask[:, None])
+        scores.append(given.scores(given.forward(seen)))
+    return np.stack(scores), np.stack(marks, axis=1)
 
 
 def _masked(images: NDArray[Any], mask: NDArray[np.float32]) -> NDArray[Any]:
@@ -65,7 +66,8 @@ CAMS.add(
         name="scorecam",
         title="Score-CAM",
         formula="M_y(i,j) = max(0, sum over channels c of w_c A_c(i,j)), w = softmax over c of n_y(X times H_c), "
-        "H_c = A_c at the picture's size and brought to 0..1, X the picture as it is fed, n_y the logit",
+        "H_c = A_c at the picture's size and brought to 0..1, X the picture as it is fed, n_y the logit (the "
+        "log-probability where the file shows nothing but probabilities)",
         source="Wang, Wang, Du, Yang, Zhang, Ding, Mardziel, Hu: Score-CAM: Score-Weighted Visual Explanations for "
         "Convolutional Neural Networks, CVPR workshops 2020",
         needs=frozenset({"forward"}),

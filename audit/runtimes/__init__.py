@@ -111,6 +111,7 @@ class Request:
     cam_layer: str | None = None
     gradients: bool = False
     tail: bool = False
+    logits: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +121,8 @@ class Capture:
     `gradient(targets)` is the gradient of the target class's logit (before a final softmax or sigmoid; for a single
     sigmoid output class 1 is the logit and class 0 its negative) with respect to `activation`, one target an image.
     `tail(changed)` runs the rest of the network again from another activation [B, C, h, w] of the same images in the
-    same order, and gives the logits [B, K].
+    same order, and gives the logits [B, K]. `logits` are what the file has before its last step, where that is a
+    softmax or sigmoid that can be seen, and else the outputs.
     """
 
     outputs: NDArray[np.floating[Any]]  # [B, K] (a [B] output comes as [B, 1]); float32 where a network computed them
@@ -128,6 +130,7 @@ class Capture:
     activation: NDArray[np.float32] | None = None
     gradient: Callable[[NDArray[np.int64]], NDArray[np.float32]] | None = None
     tail: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+    logits: NDArray[np.floating[Any]] | None = None  # [B, K], where they are asked for and the runtime has them
     decisions: NDArray[np.int64] | None = None  # [B] into the request's classes, -1: none; of a model that decides
     reasons: tuple[str | None, ...] = ()  # [B] why there is no answer, where the model knows
 

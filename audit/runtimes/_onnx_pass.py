@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from audit.errors import ModelError
 from audit.runtimes import Capture, Head, Request
 from audit.runtimes._onnx_gradients import NO_TORCH, Backward, of_head
-from audit.runtimes._onnx_onward import Onward, Piece, Rerun, tolerance_of
+from audit.runtimes._onnx_onward import Onward, Piece, Rerun, table, tolerance_of
 from audit.runtimes._onnx_tail import tail_of
 from audit.runtimes._onnx_taps import Taps
 from audit.runtimes._onnx_values import strength, whole
@@ -53,6 +53,7 @@ class Pass:
         self._onward: Onward | None = None
         self._rerun: Rerun | None = None
         self._backward: Backward | None = None
+        self._logits = taps.take(seen.logits[request.output]) if request.logits else None
         for name in request.reductions:
             self._reduce(name, request, seen)
         if request.cam_layer is not None:
@@ -72,10 +73,11 @@ class Pass:
             activation=activation,
             gradient=self._gradient(pieces, activation),
             tail=self._rerun.of(pieces) if self._rerun is not None else None,
+            logits=table(got[self._logits]) if self._logits is not None else None,
         )
 
     def _read(self) -> list[str]:
-        return [*itertools.chain(*self._strengths.values()), *([self._activation] if self._activation else [])]
+        return [*itertools.chain(*self._strengths.values()), *filter(None, (self._activation, self._logits))]
 
     def _reduce(self, name: str, request: Request, seen: Seen) -> None:
         layer = tappable(name, seen.description.layers, self._path)

@@ -86,6 +86,7 @@ def joined(parts: list[Capture]) -> Capture:
     def gradient(targets: NDArray[np.int64]) -> NDArray[np.float32]:
         return np.concatenate([one(some) for one, some in zip(gradients, np.split(targets, edges), strict=True)])
 
+    logits = [part.logits for part in parts if part.logits is not None]
     tails = [part.tail for part in parts if part.tail is not None]
 
     def tail(changed: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -97,4 +98,5 @@ def joined(parts: list[Capture]) -> Capture:
         activation=np.concatenate(activations) if activations else None,
         gradient=gradient if gradients else None,
         tail=tail if tails else None,
+        logits=np.concatenate(logits) if logits else None,
     )

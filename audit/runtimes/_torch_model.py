@@ -113,7 +113,8 @@ class TorchModel:
         for asked, reason in ((request.gradients, seen.description.gradients), (request.tail, seen.description.tail)):
             if asked and reason is not None:
                 raise ModelError(reason, where=self.path)
-        behind = [seen.tails[request.output].logits] if request.gradients or request.tail else []
+        logits = request.logits and request.output in seen.tails
+        behind = [seen.tails[request.output].logits] if request.gradients or request.tail or logits else []
         if request.tail and layer is not None:
             self._resumed = program.resumed(behind[0], layer.place)
         if request.gradients and layer is not None:
@@ -121,8 +122,8 @@ class TorchModel:
         elif layer is not None:
             values = [*behind, program.nodes[layer.place].outputsAt(0)]
             self._tapped = program.tapped(values=values, strengths=strengths)
-        elif strengths:
-            self._tapped = program.tapped(strengths=strengths)
+        elif strengths or behind:
+            self._tapped = program.tapped(values=behind, strengths=strengths)
 
     def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:  # noqa: ARG002 a network sees pictures
         with self._running(images.shape[1:]):
@@ -156,7 +157,8 @@ class TorchModel:
         if self._tapped is None:
             return Capture(outputs=rows(untouched(self._opened(), fed)[request.output], real), strengths={})
         taken = self._tapped(fed)
-        mapped = taken.leaf.detach() if request.gradients else next(reversed(taken.values), None)
+        mapped = taken.leaf.detach() if request.gradients else taken.values[-1] if request.cam_layer else None
+        known = request.logits and request.output in self._described().tails
         return Capture(
             outputs=self._guarded(request.output, fed, tensors(taken.returned), real),
             strengths={
@@ -167,6 +169,7 @@ class TorchModel:
             activation=None if mapped is None else channels_first(mapped[:real], self._layout),
             gradient=self._gradient(taken, real, images.shape[1:]) if request.gradients else None,
             tail=self._tail(fed, mapped, rows(taken.values[0], len(fed)), real) if request.tail else None,
+            logits=rows(taken.values[0], real) if known else None,
         )
 
     def _gradient(

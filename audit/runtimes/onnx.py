@@ -120,7 +120,7 @@ class OnnxModel:
     def prepare(self, request: Request) -> None:
         check_request(request, self.outputs, self.path)
         self._request, self._guard, self._pass = request, Guard(), None
-        if request.reductions or request.cam_layer is not None:
+        if request.reductions or request.cam_layer is not None or request.logits:
             self._pass = Pass(request, self._described(), self._graph()[0], self._sessions, self.path)
 
     def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:  # noqa: ARG002 a network sees pictures

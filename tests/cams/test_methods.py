@@ -294,3 +294,17 @@ def test_lpcam_learns_nothing_from_pictures_that_are_not_finite_or_say_nothing_f
     np.testing.assert_array_equal(method.fit([(1, spoiled)], head)[1].own, method.fit([(1, seen)], head)[1].own)
     assert method.fit([(1, np.zeros((2, 4, 4, 4), np.float32))], head) == {}
     assert method.fit([], head) == {}
+
+
+@pytest.mark.parametrize("name", ["ablationcam", "scorecam"])
+def test_of_a_thousand_classes_only_those_asked_for_are_kept(name: str) -> None:
+    given = random_input(classes=1000, channels=6)
+    several = np.array([[3, 999, 7], [0, 7, 500]])
+    shared: dict[str, Any] = {}
+    for turn, targets in enumerate(several):
+        seen = dataclasses.replace(given, targets=targets, several=several, turn=turn, shared=shared)
+        alone = dataclasses.replace(given, targets=targets, shared={})
+        np.testing.assert_array_equal(CAMS.get(name).compute(seen), CAMS.get(name).compute(alone))
+
+    kept = [array for value in shared.values() for array in (value if isinstance(value, tuple) else (value,))]
+    assert max(array.size for array in kept) == 6 * several.size

@@ -240,7 +240,7 @@ def flattened(extra: str | None = None, batch: int | str = "batch") -> onnx.Mode
 
 
 def test_a_refused_tail_is_refused_in_every_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audit.runtimes.onnx.tolerance_of", lambda *_, **__: -1.0)
+    monkeypatch.setattr("audit.runtimes._onnx_pass.tolerance_of", lambda *_, **__: -1.0)
     model = open_model(networks.save(networks.small_cnn(), tmp_path / "net.onnx"))
     model.describe((1, 3, 16, 16))
     model.prepare(Request(output="logits", cam_layer="features.1", tail=True))
