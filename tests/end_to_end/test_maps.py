@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import audit
@@ -44,6 +46,25 @@ def test_auto_takes_what_is_exact_and_evidence_is_the_same_whatever_the_map(mode
 
     assert auto.model["cam"]["reason"] == "the head is a global pool and a linear layer, so the map is exact"
     np.testing.assert_array_equal(auto.items[name], other.items[name])
+
+
+def test_scorecam_of_a_network_that_ends_in_a_softmax_is_that_of_its_logits(
+    model: Path, probe: Path, tmp_path: Path
+) -> None:
+    file = onnx.load(model)
+    (output,) = file.graph.output
+    file.graph.node.append(onnx.helper.make_node("Softmax", [output.name], ["shares"], axis=1))
+    output.name = "shares"
+    onnx.save(file, tmp_path / "softmax.onnx")
+    shutil.copy(f"{model}.toml", tmp_path / "softmax.onnx.toml")
+    one, other = (
+        audit.run_audit(path, probe=probe, limit=12, groups=["skin"], trust=0, cam="scorecam")
+        for path in (model, tmp_path / "softmax.onnx")
+    )
+    name = column(one, "relevance_mass").column
+
+    assert (one.model["final"], other.model["final"]) == (None, "softmax")
+    np.testing.assert_allclose(other.items[name], one.items[name], rtol=1e-4)
 
 
 def test_a_misspelled_method_ends_the_run_with_the_nearest(typed: Any, model: Path, probe: Path) -> None:
