@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from audit.errors import ProbeError, SettingsError, UsageError, nearest
-from audit.probes import LAYOUTS, Layout, ProbeOptions, ProbeSet
+from audit.probes import LAYOUTS, Layout, Listing, ProbeOptions, ProbeSet
 from audit.probes._alignment import align
 from audit.probes._config import NAME, ProbeFile, edges, read_config
 from audit.probes._landmarks import LANDMARKS
@@ -22,86 +23,98 @@ from audit.probes._sample import draw
 
 def read(folder: Path, options: ProbeOptions) -> ProbeSet:
     """Layout, roles, paths, bands, groupings, sample, regions; see `audit.probes.read_probe`."""
-    if not folder.is_dir():
-        what = "the probe set is a file, not a folder" if folder.exists() else "there is no such probe folder"
-        raise UsageError(what, value=folder, where="--probe", hint="Give the folder that holds the images")
-    inside = Inside(folder)
-    inside.check(NAME, what="the settings file", where=folder)
-    config = read_config(folder)
-    layout = _layout(folder, options.layout)
-    files = layout.files(folder)
-    for file in files:
-        if file.is_relative_to(folder):
-            inside.check(file.relative_to(folder).as_posix(), what="the manifest", where=folder)
-    listing = layout.read(folder)
-    raw = listing.table
-    source = files[0] if files else folder
-    if len(raw) == 0:
-        raise ProbeError("the probe set lists no image", where=source)
-
+    found = _found(folder, options.layout)
+    config = found.config
     roles = choose(
-        [str(column) for column in raw.columns],
+        found.columns,
         _asked(options.label, config.label, folder, "label"),
         _asked(options.subject, config.subject, folder, "subject"),
-        source,
+        found.source,
     )
-    paths = _image_paths(raw, roles.path, inside, source)
-    _check_targets(raw, roles, inside, source)
-    present = sum(os.path.exists(f"{folder}/{path}") for path in paths)  # noqa: PTH110 - a third of the time
-    if not present:
-        raise ProbeError(
-            f"none of the {len(paths)} images exists; the first is {paths[0]}",
-            where=source,
-            hint="Paths are relative to the probe folder",
-        )
-    bands = _bands(options, config)
-    raw = band_columns(raw, bands, source)
-    asked = options.groups or config.groups
-    usual = (*listing.groups, *bands) if listing.groups else ()
-    groups = groupings(raw, roles, asked, "--group" if options.groups else f"{folder / NAME}: probe.groups", usual)
-    within = strata(raw, roles, options.within)
-    table = _table(raw, roles, paths, (*groups, *within))
-    notes = [*listing.notes, *_notes(roles, len(table), present)]
+    paths = _image_paths(found, roles.path)
+    _check_targets(found, roles)
+    present = _present(found, paths)
+    groups = _groups(found, roles, options)
+    table = _table(groups, roles, paths)
     rows = _sampled(table, options)
-    if len(rows) < len(table):
-        notes.append(
-            f"This is a sample: {len(rows):,} of {len(table):,} images (whole subjects, drawn by {roles.label}, "
-            f"seed {options.seed})."
-        )
-    notes += one_valued(raw.iloc[rows], roles, asked, usual)
-    kept = table.iloc[rows].reset_index(drop=True)
-    regions = read_regions(folder, raw.iloc[rows], list(kept["path"]), config.regions, inside, source)
-    _check_places(config, [str(column) for column in raw.columns], regions.names, folder)
-    aligned = next(a for a in (options.aligned, config.aligned, listing.aligned) if a is not None)
+    kept, raw = table.iloc[rows].reset_index(drop=True), groups.raw.iloc[rows]
+    regions = read_regions(folder, raw, list(kept["path"]), config.regions, found.inside, found.source)
+    _check_places(found, regions.names)
+    aligned = next(a for a in (options.aligned, config.aligned, found.listing.aligned) if a is not None)
+    notes = (
+        *found.listing.notes,
+        *_notes(roles, present, total=len(table), kept=len(kept), seed=options.seed),
+        *one_valued(raw, roles, groups.asked, groups.usual),
+        *regions.notes,
+    )
     return ProbeSet(
         folder=folder,
         table=kept,
         label=roles.label,
         subject=roles.subject,
-        groupings=groups,
+        groupings=groups.by,
         regions=regions.names,
         places={**{name: name for name in regions.names}, **config.places},
         aligned=aligned,
-        manifest_sha256=_manifest_hash(files, paths),
+        manifest_sha256=_manifest_hash(found.files, paths),
         total=len(table),
-        within=within,
-        notes=(*notes, *regions.notes),
+        within=groups.within,
+        notes=notes,
         region_sources=regions.sources,
         alignment=align(regions.landmarks.points) if regions.landmarks is not None and not aligned else None,
         files={name: _hash(folder / name) for name in (NAME, LANDMARKS) if (folder / name).is_file()},
     )
 
 
-def _check_places(config: ProbeFile, columns: Sequence[str], regions: Sequence[str], folder: Path) -> None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What stands in a probe folder."""
+
+    folder: Path
+    inside: Inside
+    config: ProbeFile
+    files: tuple[Path, ...]  # the manifest's
+    listing: Listing
+
+    @property
+    def source(self) -> Path:
+        """Where the rows stand, for a message."""
+        return self.files[0] if self.files else self.folder
+
+    @property
+    def columns(self) -> list[str]:
+        return [str(column) for column in self.listing.table.columns]
+
+
+def _found(folder: Path, layout_name: str | None) -> _Found:
+    """The folder's own settings and its rows; no path of it leads out of it."""
+    if not folder.is_dir():
+        what = "the probe set is a file, not a folder" if folder.exists() else "there is no such probe folder"
+        raise UsageError(what, value=folder, where="--probe", hint="Give the folder that holds the images")
+    inside = Inside(folder)
+    inside.check(NAME, what="the settings file", where=folder)
+    config = read_config(folder)
+    layout = _layout(folder, layout_name)
+    files = layout.files(folder)
+    for file in files:
+        if file.is_relative_to(folder):
+            inside.check(file.relative_to(folder).as_posix(), what="the manifest", where=folder)
+    found = _Found(folder=folder, inside=inside, config=config, files=files, listing=layout.read(folder))
+    if len(found.listing.table) == 0:
+        raise ProbeError("the probe set lists no image", where=found.source)
+    return found
+
+
+def _check_places(found: _Found, regions: Sequence[str]) -> None:
     """Whether `[probe.places]` says of a column that there is in which region that there is it stands."""
-    for name, region in config.places.items():
-        for what, value, known in (("column", name, columns), ("region", region, regions)):
+    for name, region in found.config.places.items():
+        for what, value, known in (("column", name, found.columns), ("region", region, regions)):
             if value not in known:
                 raise SettingsError(
                     f"the probe set has no such {what}",
                     value=value,
                     allowed=tuple(known),
-                    where=f"{folder / NAME}: probe.places",
+                    where=f"{found.folder / NAME}: probe.places",
                     hint=nearest(value, known),
                 )
 
@@ -130,49 +143,82 @@ def _asked(flag: str | None, own: str | None, folder: Path, role: str) -> Asked 
     return Asked(name=own, where=f"{folder / NAME}: probe.{role}", by_flag=False) if own is not None else None
 
 
-def _bands(options: ProbeOptions, config: ProbeFile) -> dict[str, tuple[float, ...]]:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Groups:
+    """How the pictures are divided into groups."""
+
+    raw: pd.DataFrame  # the rows, numbers replaced by bands
+    asked: tuple[str, ...]  # groupings as they were typed or stand in the folder
+    usual: tuple[str, ...]  # columns to group by where nothing was asked for
+    by: tuple[tuple[str, ...], ...]
+    within: tuple[tuple[str, ...], ...]
+
+
+def _groups(found: _Found, roles: Roles, options: ProbeOptions) -> _Groups:
     flags = {name: edges(numbers, f"--band {name}") for name, numbers in options.bands.items()}
-    return {**config.bands, **flags}
+    bands = {**found.config.bands, **flags}
+    raw = band_columns(found.listing.table, bands, found.source)
+    asked = options.groups or found.config.groups
+    where = "--group" if options.groups else f"{found.folder / NAME}: probe.groups"
+    usual = (*found.listing.groups, *bands) if found.listing.groups else ()
+    by = groupings(raw, roles, asked, where, usual)
+    return _Groups(raw=raw, asked=asked, usual=usual, by=by, within=strata(raw, roles, options.within))
 
 
-def _image_paths(raw: pd.DataFrame, column: str, inside: Inside, source: object) -> list[str]:
+def _image_paths(found: _Found, column: str) -> list[str]:
     seen: dict[str, int] = {}
-    for row, cell in enumerate(raw[column], start=1):
-        where = f"{source}, row {row}"
+    for row, cell in enumerate(found.listing.table[column], start=1):
+        where = f"{found.source}, row {row}"
         if cell is None:
             raise ProbeError(f"the cell `{column}` is empty", where=where, hint="Every row names an image")
-        path = inside.check(cell, what="an image", where=where)
+        path = found.inside.check(cell, what="an image", where=where)
         if path in seen:
-            raise ProbeError(f"the same image stands in rows {seen[path]} and {row}", value=path, where=source)
+            raise ProbeError(f"the same image stands in rows {seen[path]} and {row}", value=path, where=found.source)
         seen[path] = row
     return list(seen)
 
 
-def _check_targets(raw: pd.DataFrame, roles: Roles, inside: Inside, source: object) -> None:
+def _check_targets(found: _Found, roles: Roles) -> None:
     """The pictures a generator should make: nothing here opens them, but no path may leave the folder."""
+    raw = found.listing.table
     if "target" not in raw or roles.label == "target":
         return
     for row, cell in enumerate(raw["target"], start=1):
         if cell is not None:
-            inside.check(cell, what="a target", where=f"{source}, row {row}")
+            found.inside.check(cell, what="a target", where=f"{found.source}, row {row}")
 
 
-def _table(raw: pd.DataFrame, roles: Roles, paths: list[str], groups: tuple[tuple[str, ...], ...]) -> pd.DataFrame:
+def _present(found: _Found, paths: list[str]) -> int:
+    """How many of the images are there."""
+    present = sum(os.path.exists(f"{found.folder}/{path}") for path in paths)  # noqa: PTH110 - a third of the time
+    if not present:
+        raise ProbeError(
+            f"none of the {len(paths)} images exists; the first is {paths[0]}",
+            where=found.source,
+            hint="Paths are relative to the probe folder",
+        )
+    return present
+
+
+def _table(groups: _Groups, roles: Roles, paths: list[str]) -> pd.DataFrame:
+    raw = groups.raw
     columns: dict[str, list[str | None]] = {
         "path": [*paths],
         "subject": list(raw[roles.subject]) if roles.subject is not None else [None] * len(raw),
         "label": list(raw[roles.label]),
     }
-    for name in dict.fromkeys(name for group in groups for name in group):
+    for name in dict.fromkeys(name for group in (*groups.by, *groups.within) for name in group):
         columns[f"attribute.{name}"] = list(raw[name])
     return pd.DataFrame(columns, dtype=object)  # pandas' own string type would turn None into NaN
 
 
-def _notes(roles: Roles, images: int, present: int) -> Iterator[str]:
+def _notes(roles: Roles, present: int, *, total: int, kept: int, seed: int) -> Iterator[str]:
     if roles.subject is None:
         yield "No subject column: every image counts as its own subject."
-    if present < images:
-        yield f"{images - present:,} of {images:,} images are listed and not there; they count as unreadable."
+    if present < total:
+        yield f"{total - present:,} of {total:,} images are listed and not there; they count as unreadable."
+    if kept < total:
+        yield (f"This is a sample: {kept:,} of {total:,} images (whole subjects, drawn by {roles.label}, seed {seed}).")
 
 
 def _sampled(table: pd.DataFrame, options: ProbeOptions) -> list[int]:
