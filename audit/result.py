@@ -144,13 +144,22 @@ class AuditResult:
             raise UsageError(f"no difference maps: {why or 'no such attribute'}", value=attribute, allowed=names)
         raise UsageError("no such group in the difference maps", value=name, allowed=list(known))
 
-    def __getitem__(self, name: str) -> MeasurementTable:
-        """By measure name, or by full column name (`relevance_mass[cam=cam,…]`)."""
-        for found in self.measurements:
-            if name in (found.measure, found.column):
+    def __getitem__(self, asked: str | tuple[str, Mapping[str, str]]) -> MeasurementTable:
+        """By measure name, or by full column name (`relevance_mass[cam=cam,…]`). Of a measure with several variants the
+        first one listed that has these parameters: `result["relevance_mass", {"region": "mouth"}]`.
+
+        Raises:
+            UsageError: there is no such measure or variant, or why it was skipped.
+        """
+        name, parameters = (asked, {}) if isinstance(asked, str) else asked
+        named = [m for m in self.measurements if name in (m.measure, m.column)]
+        for found in named:
+            if parameters.items() <= found.parameters.items():
                 from audit.result_tables import MeasurementTable
 
                 return MeasurementTable(found)
+        if named:
+            raise _no_variant(name, parameters, named)
         why = next((s.reason for s in self.skipped if name in (s.measure, column_name(s.measure, s.parameters))), None)
         if why is not None:
             raise UsageError(f"{name} was skipped: {why}")
@@ -209,3 +218,13 @@ class AuditResult:
             difference_maps=tuple(difference_maps),
             records=records,
         )
+
+
+def _no_variant(name: str, parameters: Mapping[str, str], known: Iterable[Measurement]) -> UsageError:
+    """What is wrong with these parameters: the first that no variant has, else all of them together."""
+    for key, value in parameters.items():
+        values = list(dict.fromkeys(m.parameters[key] for m in known if key in m.parameters))
+        if value not in values:
+            hint = nearest(str(value), values)
+            return UsageError(f"{name} has no such variant", value=f"{key}={value}", allowed=values, hint=hint)
+    return UsageError(f"{name} has no variant with all of these parameters", value=dict(parameters))

@@ -25,10 +25,17 @@ class MeasurementTable:
     """A measurement as tidy pandas tables. Proportions are shares of 1, never percent.
 
     A group is named by its values, `black` or `female*black`; an empty cell of the manifest is `not stated`.
+    `measurement.parameters` and the repr say which variant of a measure it is.
     """
 
     def __init__(self, measurement: Measurement) -> None:
         self.measurement = measurement
+
+    def __repr__(self) -> str:
+        """Variant, value, interval, pictures and people."""
+        seen = self.overall
+        value, low, high = ("none" if x is None else f"{x:.4g}" for x in (seen.value, seen.low, seen.high))
+        return f"<{self.measurement.column}: {value} ({low} to {high}), n={seen.n}, subjects={seen.subjects}>"
 
     @property
     def overall(self) -> Estimate:

@@ -80,3 +80,24 @@ def test_tables_shown_in_the_readme_are_what_python_gives() -> None:
         assert len(table) > 0
         named = set(re.findall(r"[a-z_]+", said.split(":")[-1])) - {"a", "interval", "p"}
         assert named <= {*table.columns, *table.get("kind", ())}, line
+
+
+def test_variants_shown_in_the_readme_are_picked_as_it_says() -> None:
+    lines = re.findall(r'^(result\[".*", \{.*)$', README, re.MULTILINE)
+    cells = {(skin,): results.Seen(100, 0.1) for skin in ("dark", "light")}
+    known = [
+        ("relevance_mass", {"cam": "cam", "decisions": decisions, "region": region, "target": "predicted"})
+        for region in ("face", "mouth")
+        for decisions in ("all", "wrong")
+    ]
+    known += [("activation_strength", {"layer": "conv", "reduction": kind}) for kind in ("max", "mean")]
+    rows = tuple(
+        dataclasses.replace(results.measurement(name, cells, ("skin",)), parameters=asked) for name, asked in known
+    )
+    audited = dataclasses.replace(results.bare(), measurements=rows)
+
+    assert len(lines) == 3
+    for line in lines:
+        call, _, said = line.partition("  # ")
+        given = eval(call, {"result": audited})
+        assert repr(given).startswith(said.partition("…")[0]) if said else len(given) > 0, line

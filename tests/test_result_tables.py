@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -26,6 +28,40 @@ def test_disparities_are_one_row_an_attribute_and_kind_with_groups_by_name() -> 
     assert list(table["kind"][:4]) == ["difference", "ratio", "max_geomean", "gini"]
     assert (row["worst"], row["best"], row["left_out"]) == ("female*black", "male*black", ["male*indian"])
     assert 0 < row["p_value"] < row["p_adjusted"] < 0.05
+
+
+FOCUS = {"cam": "cam", "target": "predicted", "decisions": "all"}
+
+
+def test_one_variant_of_a_measure_is_picked_by_some_of_its_parameters_and_says_which_it_is() -> None:
+    found = {
+        (region, decisions): results.measurement(
+            "relevance_mass", {("female",): results.Seen(40, 0.2), ("male",): results.Seen(40, 0.4)}, ("gender",)
+        )
+        for region in ("face", "mouth")
+        for decisions in ("all", "wrong")
+    }
+    rows = tuple(
+        dataclasses.replace(m, parameters={**FOCUS, "region": region, "decisions": decisions})
+        for (region, decisions), m in found.items()
+    )
+    result = dataclasses.replace(FACES, measurements=rows)
+    mouth = result["relevance_mass", {"region": "mouth"}]
+
+    assert mouth.measurement is rows[2]
+    assert result["relevance_mass"].measurement is rows[0]
+    assert result["relevance_mass", {"decisions": "wrong", "region": "mouth"}].measurement is rows[3]
+    assert repr(mouth).startswith("<relevance_mass[cam=cam,decisions=all,region=mouth,target=predicted]: 0.3 (")
+    assert repr(mouth).endswith("), n=80, subjects=79>")
+    with pytest.raises(UsageError, match=r"got 'region=mout'. Allowed: face, mouth. Did you mean mouth"):
+        result["relevance_mass", {"region": "mout"}]
+    with pytest.raises(UsageError, match="no such variant, got 'layer=x'"):
+        result["relevance_mass", {"layer": "x"}]
+    with pytest.raises(UsageError, match="no such measure"):
+        result["relevance_mas", {"region": "mouth"}]
+    one_less = dataclasses.replace(FACES, measurements=rows[:3])
+    with pytest.raises(UsageError, match="no variant with all of these"):
+        one_less["relevance_mass", {"decisions": "wrong", "region": "mouth"}]
 
 
 def test_kinds_of_one_attribute_share_their_p() -> None:
