@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from audit.runtimes import Layer
@@ -130,4 +130,11 @@ def layers_of(
             reason=reason,
         )
         for at, (one, shape, reason) in enumerate(kept)
+    )
+
+
+def judged(layers: Sequence[Layer], unread: Collection[str], costs: Sequence[float | None]) -> tuple[Layer, ...]:
+    """The layers with what a trial has shown: names of those whose cells nothing reads, and the share of the work."""
+    return tuple(
+        replace(layer, unread=layer.name in unread, cost=cost) for layer, cost in zip(layers, costs, strict=True)
     )

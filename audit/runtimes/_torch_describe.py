@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.runtimes import Description, Head, TensorSpec
 from audit.runtimes._cost import shares
-from audit.runtimes._layers import grids_of, layers_of, layout_of
+from audit.runtimes._layers import grids_of, judged, layers_of, layout_of
 from audit.runtimes._steadiness import CHANGING, unsteady
 from audit.runtimes._torch_capture import channels_first
 from audit.runtimes._torch_cost import work_of
@@ -65,9 +65,7 @@ def look_inside(program: Program, images: Any, inputs: tuple[TensorSpec, ...], *
     tried = try_taps(program, batches, layers, {layer.name: layer for layer in found}, tails)
     places = {layer.name: layer.place for layer in found}
     costs = shares([places[layer.name] for layer in layers], work_of(program, images))
-    layers = tuple(
-        replace(layer, unread=layer.name in tried.unread, cost=cost) for layer, cost in zip(layers, costs, strict=True)
-    )
+    layers = judged(layers, tried.unread, costs)
     broken, no_gradients, no_tail = failure or tried.broken, tried.no_gradients, tried.no_tail
     if broken:
         reason = f"this file can't be looked into: {broken}"
