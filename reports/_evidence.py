@@ -13,9 +13,9 @@ from reports._wording import shown
 
 _LOGITS = (
     "In logits, the scale on which the model weighs its classes before it makes probabilities of them: of two classes "
-    "a lead of 1 makes 73 % out of 50 %, a lead of 3 makes 95 %. The whole picture adds up to the lead of the answer "
-    "over the other classes, but for a constant. From the weights of the network's last layer (infoCAM), whatever map "
-    "is shown."
+    "a lead of 1 makes 73 % out of 50 %, a lead of 3 makes 95 %. Regions overlap and leave places out, so they do not "
+    "add up to the whole picture. There, what speaks for the answer less what speaks against it is its lead over the "
+    "other classes, but for a constant. From the weights of the network's last layer (infoCAM), whatever map is shown."
 )
 
 

@@ -12,6 +12,7 @@ from audit.measures import MEASURES, Context, Measure, Observed
 from audit.measures._variants import NO_REGIONS, Row, Values, once, variants
 from audit.result import Skipped
 
+WHOLE = "whole picture"  # beside the regions, which overlap and leave places out; no region's name has a space
 _FORMULA = (
     "with E the map of infoCAM for the class that was answered, h × w cells, and R the share of each cell that the "
     "region covers. Over the whole picture, for less against is that class's logit less the mean of the others', bias "
@@ -42,24 +43,26 @@ _ROWS = (
 
 @MEASURES.register("region_evidence")
 def region_evidence(context: Context) -> Iterator[Measure | Skipped]:
-    """For and against, for every region and all, right, wrong decisions."""
+    """For and against, for every region and the whole picture, and for all, right, wrong decisions."""
     reason = context.evidence_missing or (None if context.regions else NO_REGIONS)
     for row, sign in zip(_ROWS, (1, -1), strict=True):
         if reason is not None:
             yield Skipped(measure=row.name, reason=reason)
             continue
-        for region in context.regions:
+        for region in (*context.regions, WHOLE):
             every = functools.partial(_inside, region=region, sign=sign)
             yield from variants(row, {"cam": "infocam", "region": region}, every, targets=("predicted",))
 
 
 def _inside(observed: Observed, target: str, *, region: str, sign: int) -> Values:  # noqa: ARG001 there is but one
     maps, masks = observed.evidence, observed.regions.get(region)
-    if maps is None or masks is None:
+    if maps is None or (masks is None and region != WHOLE):
         return np.full(len(observed.labels), np.nan)
     grid = (maps.shape[1], maps.shape[2])
-    place = once(observed, (covered, region), lambda: covered(masks, grid))
     speaks = np.maximum(sign * maps, 0)  # NaN where there is no map
+    if masks is None:
+        return np.asarray(speaks.mean(axis=(1, 2), dtype=np.float64))
+    place = once(observed, (covered, region), lambda: covered(masks, grid))
     found = np.einsum("bhw,bhw->b", speaks, place, dtype=np.float64) / (grid[0] * grid[1])
     there = np.asarray(place.sum(axis=(1, 2)) > 0)
     return np.where(there, found, np.nan)

@@ -13,9 +13,12 @@ from tests.support.observed import block, context, seen, stack, values
 ONE = context(regions=("mouth",))
 
 
-def found(maps: NDArray[np.float32], masks: NDArray[np.float32]) -> tuple[list[float], list[float]]:
+def found(
+    maps: NDArray[np.float32], masks: NDArray[np.float32], region: str = "mouth"
+) -> tuple[list[float], list[float]]:
     observed = seen(len(maps), evidence=maps, regions={"mouth": masks})
-    return values(ONE, observed, "evidence_for"), values(ONE, observed, "evidence_against")
+    speaks_for, against = (values(ONE, observed, f"evidence_{name}", region=region) for name in ("for", "against"))
+    return speaks_for, against
 
 
 @pytest.mark.parametrize("grid", [(8, 8), (7, 5), (28, 28), (4, 6), (1, 1)])
@@ -44,6 +47,17 @@ def test_over_regions_that_make_up_the_picture_it_adds_up_to_the_mean_of_the_map
     np.testing.assert_allclose(whole, maps.mean(axis=(1, 2)), atol=1e-5)
 
 
+def test_the_whole_picture_is_beside_the_regions_as_a_region_that_covers_it_all() -> None:
+    maps = np.random.default_rng(2).normal(size=(4, 7, 5)).astype(np.float32)
+    maps[3] = np.nan
+    nowhere, everywhere = np.zeros((4, 14, 10), np.float32), np.ones((14, 10)).tolist()
+    for sign, numbers in zip((1, -1), found(maps, nowhere, "whole picture"), strict=True):
+        expected = [slow.evidence(e.tolist(), everywhere, sign) for e in maps]
+
+        assert numbers == pytest.approx(expected, rel=1e-4, abs=1e-6, nan_ok=True)
+        assert np.isnan(numbers).tolist() == [False, False, False, True]
+
+
 def test_evidence_planted_in_the_region_is_found_there_and_not_elsewhere() -> None:
     mouth, eyes = block(8, slice(5, 7), slice(2, 6)), block(8, slice(1, 3), slice(1, 7))
     maps = stack(16 * mouth, -16 * mouth, 16 * eyes, np.zeros((8, 8)))
@@ -56,7 +70,7 @@ def test_evidence_planted_in_the_region_is_found_there_and_not_elsewhere() -> No
 def test_evidence_does_not_depend_on_the_map_that_was_asked_for() -> None:
     columns = [m.parameters["cam"] for m in plan(ONE)[0] if m.name.startswith("evidence")]
 
-    assert (set(columns), len(columns)) == ({"infocam"}, 6)
+    assert (set(columns), len(columns)) == ({"infocam"}, 12)
 
 
 @pytest.mark.parametrize(
