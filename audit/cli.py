@@ -1,18 +1,14 @@
-"""The command line: a thin layer over the Python calls, and the only place that turns errors into text and a status."""
+"""The command line: a thin layer over the Python calls."""
 
 from __future__ import annotations
 
-import errno
 import json
-import logging
 import os
 import shlex
-import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +16,9 @@ import click
 
 from audit import __version__, _terminal
 from audit import _options as options
-from audit.errors import AuditError, ExitStatus, Interrupted
+from audit._ending import ended_by, stopped_like_ctrl_c
+from audit._progress import Progress
+from audit.errors import ExitStatus, Interrupted
 from audit.settings import CommandSettings, RunSettings, read_command_settings, read_run_settings
 
 if TYPE_CHECKING:
@@ -92,7 +90,7 @@ def _audit(
     json_to: str | None,
 ) -> ExitStatus:
     """Run, render, say what came out."""
-    with _terminal.Progress(f"opening {model.name} …", shown=bar) as progress:
+    with Progress(f"opening {model.name} …", shown=bar) as progress:
         from audit.gate import read_policy
         from audit.run import run_audit
         from audit.run_folder import PARTIAL
@@ -117,7 +115,7 @@ def _audit(
             raise
     verdict = _verdict(result)
     result = _with_faces(result, command, quiet=quiet)
-    with _terminal.Progress("writing the report …", shown=bar):
+    with Progress("writing the report …", shown=bar):
         paths = _write_reports(result, verdict, out, command)
     if json_to:
         click.echo((out / "audit.json").read_text(encoding="utf-8"), nl=False)
@@ -244,7 +242,7 @@ def probe(folder: Path, json_to: str | None, quiet: bool, verbose: int, **flags:
     force, out = flags.pop("force"), flags.pop("out")
     settings = read_run_settings(options.stated(flags))
     bar = not (quiet or verbose)
-    with _terminal.Progress(f"reading {folder.name} …", shown=bar) as progress:
+    with Progress(f"reading {folder.name} …", shown=bar) as progress:
         survey = survey_probe(folder, out=out, settings=settings, force=force, progress=progress)
         paths = (*reports.write_survey(survey, out), Path(out) / RECORD) if out else ()
     if json_to:
@@ -272,7 +270,7 @@ def demo(folder: Path, json_to: str | None, quiet: bool, verbose: int, **flags: 
 
     command = read_command_settings(options.stated(flags), folder=None, environ={})
     bar = not (quiet or verbose)
-    with _terminal.Progress("drawing faces …", shown=bar):
+    with Progress("drawing faces …", shown=bar):
         model, probe = write_demo(folder)
     out = folder / f"audit-{model.name}"
     return _audit(model, probe, out, RunSettings(), command, force=True, bar=bar, quiet=quiet, json_to=json_to)
@@ -339,7 +337,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Arrow's own allocator keeps what it was given: with the system's a long run needs no more memory than a short one.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     verbose = sum(word.count("v") for word in args if word.strip("v") == "-") + args.count("--verbose")
-    with _logging(verbose), _stopped_like_ctrl_c(), warnings.catch_warnings():
+    with _terminal.logs(verbose), stopped_like_ctrl_c(), warnings.catch_warnings():
         if not verbose:
             warnings.simplefilter("ignore")  # libraries' own; what a user must know stands in the notes
         try:
@@ -351,76 +349,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         except BaseException as trouble:  # noqa: BLE001  the one place where everything ends
             if verbose and not isinstance(trouble, click.ClickException):
                 traceback.print_exc()
-            status = _ended_by(trouble, args)
+            status = ended_by(trouble, args)
     return int(status)
-
-
-@contextmanager
-def _stopped_like_ctrl_c() -> Iterator[None]:
-    """What a CI system sends on cancelling (SIGTERM) ends a run as Ctrl-C does: what was done is kept."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread: whoever is there decides
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _ended_by(trouble: BaseException, args: Sequence[str]) -> ExitStatus:
-    """Say in one line what went wrong; the status it ends in."""
-    if isinstance(trouble, click.UsageError) and not args:  # the help itself
-        click.echo(trouble.format_message(), err=True)
-        return ExitStatus.USAGE
-    if isinstance(trouble, click.ClickException):
-        where = trouble.ctx.command_path if isinstance(trouble, click.UsageError) and trouble.ctx else "bias-audit"
-        _terminal.error(f"{trouble.format_message()} Try: {where} --help")
-        return ExitStatus.USAGE
-    if isinstance(trouble, Interrupted):
-        _terminal.error(f"{trouble.what}. Go on with:")
-        again = [word for word in args if word not in ("--force", "--resume")]
-        click.echo(f"  {shlex.join(['bias-audit', *again, '--resume'])}", err=True)
-        return trouble.status
-    if isinstance(trouble, AuditError):
-        _terminal.error(str(trouble))
-        return trouble.status
-    if isinstance(trouble, KeyboardInterrupt | click.Abort):
-        _terminal.error("interrupted.")
-        return ExitStatus.INTERRUPTED
-    _terminal.error(_internal(trouble))
-    return ExitStatus.INTERNAL
-
-
-def _internal(trouble: BaseException) -> str:
-    if isinstance(trouble, MemoryError):
-        return "out of memory. Try a smaller --batch-size."
-    if isinstance(trouble, BrokenPipeError):
-        # What is still buffered would raise again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return "standard output was closed before everything was written."
-    if isinstance(trouble, OSError) and trouble.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full ({trouble.filename or 'no file named'}). Make room, then go on with --resume."
-    first = (str(trouble).splitlines() or [""])[0]
-    return f"unexpected {type(trouble).__name__}: {first} (a mistake of ours; run with -v for the traceback)"
-
-
-@contextmanager
-def _logging(verbose: int) -> Iterator[None]:
-    """Logs go to standard error with -v and nowhere without: libraries don't talk on a user's terminal."""
-    root, ours = logging.getLogger(), logging.getLogger("audit")
-    handler: logging.Handler = logging.StreamHandler() if verbose else logging.NullHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    level = ours.level
-    root.addHandler(handler)
-    ours.setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG))
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        ours.setLevel(level)

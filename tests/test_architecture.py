@@ -27,7 +27,7 @@ FLOORS = [
     {"provenance"},
     {"evaluation", "pass", "second_stage"},
     {"run", "inspection", "inspection_text", "gallery", "survey"},
-    {"cli", "__main__"},
+    {"cli", "ending", "progress", "__main__"},
 ]
 PLUGIN_FOLDERS = ("probes", "runtimes", "tasks", "cams", "measures", "analyses", "engines")
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

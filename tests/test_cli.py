@@ -18,7 +18,7 @@ import pytest
 
 import audit.run
 import reports
-from audit import _terminal
+from audit import _progress, _terminal
 from audit.cli import cli, main
 from audit.errors import AuditError, Interrupted, MachineError, ModelError, SettingsError
 from audit.gate import Policy, Rule, judge
@@ -361,14 +361,14 @@ def test_the_second_stage_is_shown_on_a_terminal(
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    with _terminal.Progress("opening …", shown=True) as progress:
+    with _progress.Progress("opening …", shown=True) as progress:
         progress.trust(544, 544)
 
     assert "can the map be trusted? 544/544 passes" in capsys.readouterr().err
 
 
 def test_the_progress_line_says_speed_and_time_left() -> None:
-    line = _terminal.progress_line(600, 1500, 500, 2.0)
+    line = _progress.progress_line(600, 1500, 500, 2.0)
 
     assert line == "━━━━━━━━━───────────────" + " 600/1,500 images  250 images/s  0:04 left"
 
