@@ -41,9 +41,13 @@ def covered(masks: NDArray[np.float32], grid: tuple[int, int]) -> NDArray[np.flo
 @functools.lru_cache(maxsize=16)
 def _overlaps(cells: int, wanted: int) -> NDArray[np.float32]:
     """Matrix [wanted, cells]: the mean over each wanted cell of a line of cells that are even inside."""
-    low, high = np.arange(wanted)[:, None] / wanted, (np.arange(wanted)[:, None] + 1) / wanted
-    first, last = np.arange(cells) / cells, (np.arange(cells) + 1) / cells
-    shared = np.maximum(np.minimum(high, last) - np.maximum(low, first), 0)
-    matrix: NDArray[np.float32] = (shared * wanted).astype(np.float32)
+    matrix: NDArray[np.float32] = (parts(cells, wanted) * (wanted / cells)).astype(np.float32)
     matrix.setflags(write=False)
     return matrix
+
+
+def parts(cells: int, wanted: int) -> NDArray[np.float64]:
+    """Matrix [wanted, cells]: the part of each cell of a line that lies in each of the wanted ones."""
+    edges, at = np.arange(wanted + 1) * (cells / wanted), np.arange(cells)
+    inside = np.minimum(edges[1:, None], at + 1) - np.maximum(edges[:-1, None], at)
+    return np.asarray(np.clip(inside, 0.0, 1.0))

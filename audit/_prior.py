@@ -17,17 +17,20 @@ if TYPE_CHECKING:
     from audit.runtimes import Model
 
 MOST = 64  # pictures a class
+MOST_IN_ALL = 2_048  # of many classes fewer each, at least one
 _TOGETHER = 16  # whatever the batch size of the run, so that it changes no figure
 
 
 def sample_rows(probe: ProbeSet, classes: tuple[str, ...], seed: int) -> dict[int, NDArray[np.int64]]:
-    """Rows of at most 64 pictures a class by class number: one of each person in a random order, then a second."""
+    """Rows by class number, of at most 64 pictures a class and 2,048 in all: one of each person in a random order, then
+    a second."""
     import numpy as np
 
     labels = class_numbers(probe.table["label"], classes)
     subjects = probe.table["subject"].to_numpy() if "subject" in probe.table else np.full(len(probe), None)
-    found = {}
-    for target in np.unique(labels[labels >= 0]).tolist():
+    found, targets = {}, np.unique(labels[labels >= 0]).tolist()
+    most = min(MOST, max(1, MOST_IN_ALL // max(1, len(targets))))
+    for target in targets:
         rows = np.random.default_rng([seed, target]).permutation(np.flatnonzero(labels == target))
         seen: dict[object, int] = {}
         rounds = []
@@ -35,7 +38,7 @@ def sample_rows(probe: ProbeSet, classes: tuple[str, ...], seed: int) -> dict[in
             who = subjects[row] if subjects[row] is not None else row
             rounds.append(seen.get(who, 0))
             seen[who] = rounds[-1] + 1
-        found[target] = np.sort(rows[np.argsort(rounds, kind="stable")][:MOST]).astype(np.int64)
+        found[target] = np.sort(rows[np.argsort(rounds, kind="stable")][:most]).astype(np.int64)
     return found
 
 

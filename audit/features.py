@@ -68,20 +68,11 @@ def small(shares: NDArray[np.float64]) -> NDArray[np.float32]:
     """Maps [B, h, w] on at most GRID x GRID cells, each cell's share divided over the new ones by area: sums stay."""
     import numpy as np
 
+    from audit._grids import parts
+
     _, height, width = shares.shape
-    down, across = _overlap(height), _overlap(width)
+    down, across = parts(height, min(height, GRID)), parts(width, min(width, GRID))
     return np.asarray(down @ shares @ across.T, dtype=np.float32)
-
-
-def _overlap(cells: int) -> NDArray[np.float64]:
-    """Matrix [fewer, cells]: the part of each cell of a line that lies in each of at most GRID equal parts."""
-    import numpy as np
-
-    parts = min(cells, GRID)
-    edges = np.arange(parts + 1) * (cells / parts)
-    at = np.arange(cells)
-    inside = np.minimum(edges[1:, None], at + 1) - np.maximum(edges[:-1, None], at)
-    return np.asarray(np.clip(inside, 0.0, 1.0))
 
 
 def joined(pieces: Iterable[tuple[Feature, ...]]) -> tuple[Feature, ...]:

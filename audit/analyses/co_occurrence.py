@@ -140,7 +140,7 @@ def _measured(finished: Finished, context: str, rows: Sequence[_Drop], size: int
         if m.parameters.get("region") == finished.places[context]
         and m.parameters.items() >= MAPS.items()
         and m.measure in _ON_IT
-        if m.parameters["decisions"] in DECISIONS
+        and m.parameters["decisions"] in DECISIONS
     ]
     values = np.column_stack([finished.values(m.column) for m in maps])
     measures = [dataclasses.replace(_ON_IT[m.measure], parameters={**m.parameters, "context": context}) for m in maps]

@@ -37,11 +37,19 @@ class OnnxModel:
 
     Two sessions are kept until the first batch has been through both: the file as it is, and a copy with taps. If
     tapping changed the outputs, they come from the untouched one from then on.
+
+    Args:
+        path: the file.
+        file: what is in it.
+        sessions: opens it, and changed copies.
+        changed_from: the model that this is a copy of with other weights; None: it is the file's own.
     """
 
     format = "onnx"
 
-    def __init__(self, path: Path, file: ModelProto, sessions: Sessions) -> None:
+    def __init__(
+        self, path: Path, file: ModelProto, sessions: Sessions, *, changed_from: OnnxModel | None = None
+    ) -> None:
         self.path = path
         self.files = (path, *external_files(file, path))
         self.inputs: tuple[TensorSpec, ...] = (picture_input(file, path),)
@@ -49,13 +57,18 @@ class OnnxModel:
         self.batch = self.inputs[0].shape[0]
         self.metadata: Mapping[str, str] = {entry.key: entry.value for entry in file.metadata_props}
         self._sessions = sessions
-        self._bare: InferenceSession | None = first_session(file, sessions, path)
-        self.provider: str = self._bare.get_providers()[0]
+        self._bare: InferenceSession | None = None
+        self._guarded: float | None = None
+        self._shape = (1, 0, 0, 0)  # of the input that it was described for
+        if changed_from is None:
+            self._bare = first_session(file, sessions, path)
+            self.provider: str = self._bare.get_providers()[0]
+        else:  # its outputs are nobody's answer, so there is nothing to hold them against
+            self._guarded, self._shape, self.provider = 0.0, changed_from._shape, changed_from.provider  # noqa: SLF001
         self.device = "cuda" if self.provider == CUDA else "cpu"
         self._file: ModelProto | None = file
         self._lifted: tuple[ModelProto, str | None] | None = None
         self._seen: Seen | None = None
-        self._shape = (1, 0, 0, 0)  # of the input that it was described for
         self._request = Request(output=self.outputs[0].name)
         self._guard = Guard()
         self._pass: Pass | None = None  # None: only outputs are asked for
@@ -119,7 +132,7 @@ class OnnxModel:
 
     def prepare(self, request: Request) -> None:
         check_request(request, self.outputs, self.path)
-        self._request, self._guard, self._pass = request, Guard(), None
+        self._request, self._guard, self._pass = request, Guard(self._guarded), None
         if request.reductions or request.cam_layer is not None or request.logits:
             self._pass = Pass(request, self._described(), self._graph()[0], self._sessions, self.path)
 
@@ -142,12 +155,10 @@ class OnnxModel:
         def run(model: bytes, names: Sequence[str], feed: Mapping[str, NDArray[Any]] = noise) -> list[NDArray[Any]]:
             return run_session(sessions.open(model, optimize=False), names, dict(feed), trial=self.path)
 
-        changed = OnnxModel(self.path, other, sessions)
-        changed._shape = self._shape
+        changed = OnnxModel(self.path, other, sessions, changed_from=self)
         changed._seen = look_again(other, run, self._described(), half=computes_in_half(other))
         heads = changed._seen.description.heads
         changed.prepare(dataclasses.replace(self._request, reductions={}))
-        changed._guard = Guard(0.0)  # its outputs are nobody's answer, so there is nothing to hold them against
         return Randomized(model=changed, head=heads.get(self._request.output), layers=layers, of=of)
 
     def close(self) -> None:

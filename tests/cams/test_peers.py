@@ -31,6 +31,12 @@ pytestmark = pytest.mark.torch
 
 FORMS = ("onnx", "traced", "exported")
 MAPPED = [name for name in zoo.ZOO if name != "perceptron"]
+# By default each network as an ONNX file and in one of torch's formats by turns; the other one is slow.
+ALL = [
+    pytest.param(name, form, marks=[pytest.mark.slow] if form == ("traced", "exported")[at % 2] else [])
+    for at, name in enumerate(MAPPED)
+    for form in FORMS
+]
 IMAGES = noise(3, size=zoo.SIZE)
 TARGETS = np.array([0, 1, 1])
 # Single precision loses digits where a weight is a small difference of two logits (most of all of a class token), or
@@ -155,8 +161,7 @@ def scaled(maps: NDArray[Any], *, signed: bool) -> NDArray[np.float64]:
     return maps / np.maximum(np.abs(maps).max(axis=(1, 2), keepdims=True), 1e-300)
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", MAPPED)
+@pytest.mark.parametrize(("name", "form"), ALL)
 def test_maps_of_a_file_are_those_of_other_libraries(name: str, form: str, expected: Any, tmp_path: Path) -> None:
     model = open_model(zoo.write(zoo.build(name), tmp_path, form))
     description = model.describe((1, 3, zoo.SIZE, zoo.SIZE))

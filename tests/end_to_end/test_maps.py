@@ -123,3 +123,14 @@ def test_a_sample_has_one_picture_of_each_person_before_it_has_a_second(probe: P
         assert counts.max() - counts.min() <= 1
         np.testing.assert_array_equal(drawn, again[target])
         assert not np.array_equal(drawn, other[target])
+
+
+def test_of_very_many_classes_fewer_pictures_each_are_looked_at(probe: Path) -> None:
+    whole = read_probe(probe, ProbeOptions())
+    table = whole.table.loc[np.repeat(whole.table.index, 100)].reset_index(drop=True)
+    names = tuple(f"class {number}" for number in range(300))
+    table["label"] = [names[row % 300] for row in range(len(table))]
+    rows = sample_rows(dataclasses.replace(whole, table=table), names, 0)
+
+    assert {len(drawn) for drawn in rows.values()} == {2_048 // 300}
+    assert len(rows) == 300

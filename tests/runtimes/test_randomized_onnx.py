@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 from audit.errors import ModelError
 from audit.runtimes import Request, default_layers, open_model
 from audit.runtimes._onnx_redraw import redrawn
+from audit.runtimes._onnx_session import Sessions
 from tests.support import onnx_networks as networks
 
 
@@ -126,3 +127,23 @@ def test_a_network_without_weights_says_so() -> None:
     model = net.model(("batch", 3, 16, 16), {x: ("batch", 3)})
     with pytest.raises(ModelError, match="no weights that can be drawn anew"):
         redrawn(model, Path("net.onnx"), 1.0, 0)
+
+
+def test_no_session_of_the_untouched_copy_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = open_model(networks.save(networks.small_cnn(), tmp_path / "net.onnx"))
+    layers = model.describe((1, 3, 16, 16)).layers
+    model.prepare(Request(output="logits", cam_layer=layers[-1].name))
+    opened: list[bytes | None] = []
+    untouched = Sessions.open
+
+    def watched(self: Sessions, given: bytes | None = None, *, optimize: bool = True) -> object:
+        opened.append(given)
+        return untouched(self, given, optimize=optimize)
+
+    monkeypatch.setattr(Sessions, "open", watched)
+    other = model.randomized(1.0, 0).model
+    other.run(np.zeros((2, 3, 16, 16), np.float32))
+
+    assert opened
+    assert None not in opened
+    assert (other.guard, other.provider, other.notes) == (0.0, model.provider, ())
