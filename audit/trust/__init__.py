@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import AuditError
 from audit.result import Skipped, Trust
-from audit.trust._passes import BUDGET, Passes
-from audit.trust.deletion import STEPS, answers, curves
+from audit.trust._passes import BUDGET, OverBudget, Passes, cost, opening, padded
+from audit.trust.deletion import PARTS, answers, curves
 from audit.trust.randomization import SHARES, levels
-from audit.trust.sample import draw
+from audit.trust.sample import draw, filled
 from audit.trust.verdict import judged
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUDGET", "MOST", "Sampled", "check_maps"]
 
-EACH = 1 + len(SHARES) + 3 * STEPS + 1  # passes of one picture: its map, that of other weights, and parts taken away
 MOST = 32  # pictures: 544 passes, which leaves room for the noise that networks with other weights are opened with
-OPENING = 40  # passes of noise that the networks with other weights are opened with, at most
 FEWEST = 8  # people: as many as there are draws of weights
 FEWEST_CELLS = 9  # of a map: fewer can't be put into an order worth the name
 
@@ -77,6 +75,8 @@ def check_maps(
     passes = Passes(progress)
     try:
         return _checked(plan, decisions, subjects, images, seed, alpha, passes), passes.done
+    except OverBudget:
+        return _skipped(f"the maps took more than the {BUDGET} passes that there are; use another --cam"), passes.done
     except MemoryError:
         return _skipped("the checks broke off: out of memory; try a smaller --batch-size"), passes.done
     except AuditError as error:  # the audit itself is done, and stands
@@ -96,21 +96,14 @@ def _checked(
 
     if plan.mapper is None:
         return _skipped("no class activation map can be had for this model")
-    groups = [g.codes for g in plan.groupings]
-    rows = draw(groups, subjects, decisions >= 0, images, seed)
-    each = EACH
-    if "forward" in plan.mapper.method.needs:  # such a map takes as many passes as it looks at changed pictures
-        one = _sampled(plan, rows[:1], decisions, subjects, passes)
-        each = EACH + (1 + len(SHARES)) * (max(passes.done, 1) - 1)
-        fits = max(0, BUDGET - OPENING - passes.done) // each
-        rows = draw(groups, subjects, decisions >= 0, min(images, fits), seed)
-        if len(one) and fits < FEWEST:
-            return _skipped(
-                f"{plan.mapper.method.title} needs {passes.done:,} passes a map, too many for a check of "
-                f"{1 + len(SHARES)} maps of each of {FEWEST} pictures in {BUDGET} passes; use --cam auto, or --cam "
-                "gradcam where the model allows it, for maps that can be checked"
-            )
-    passes.expect(len(rows) * each)
+    eligible = np.flatnonzero(decisions >= 0)
+    calls = _calls(plan, eligible[:1], decisions, subjects, passes)
+    if isinstance(calls, Skipped):
+        return calls
+    fixed, left = plan.model.batch, passes.limit - passes.done
+    fits = next(n for n in range(max(images, FEWEST), FEWEST - 1, -1) if n == FEWEST or cost(n, fixed, calls) <= left)
+    rows = draw([g.codes for g in plan.groupings], subjects, decisions >= 0, min(images, fits), seed)
+    passes.expect(cost(len(rows), fixed, calls))
     sampled = _sampled(plan, rows, decisions, subjects, passes)
     if len(sampled) < FEWEST:
         people = f"only {len(sampled)} people have a picture with an answer and a map"
@@ -129,6 +122,42 @@ def _checked(
     return judged(against, parts, cam=plan.mapper.method.name, images=len(sampled), cells=cells)
 
 
+def _calls(
+    plan: Plan, rows: NDArray[np.int64], decisions: NDArray[np.int64], subjects: NDArray[np.int64], passes: Passes
+) -> int | Skipped:
+    """How many runs one batch of maps takes, seen on one picture; `Skipped` where the budget is too small for that.
+
+    Leaves in `passes.limit` what the networks with other weights leave when they are opened.
+    """
+    assert plan.mapper is not None  # noqa: S101 asked before
+    method, fixed = plan.mapper.method, plan.model.batch
+    passes.limit = BUDGET - opening(fixed)
+    if cost(FEWEST, fixed) > passes.limit:
+        fitting = max(n for n in range(1, BUDGET) if cost(FEWEST, n) + opening(n) <= BUDGET)
+        return _skipped(
+            f"the model takes no fewer than {fixed} pictures at once, too many for the {BUDGET} passes of this check; "
+            f"export it with a free batch size, or one of at most {fitting}"
+        )
+    tail = "tail" in method.needs and plan.mapper.head is None
+    if not (tail or "forward" in method.needs):
+        return 1
+    if tail:  # a network with other weights runs it once more, to see that it gives the same
+        passes.limit -= cost(MOST, fixed) - padded(PARTS * MOST, fixed)
+    whole, one = passes.limit, padded(1, fixed)
+    most = next((n for n in range(BUDGET, 0, -1) if cost(FEWEST, fixed, n) + n * one <= whole), 0)
+    passes.limit = most * one
+    try:
+        _sampled(plan, rows, decisions, subjects, passes)
+    except OverBudget:
+        return _skipped(
+            f"{method.title} needs more than {most} passes a map, too many for a check of {1 + len(SHARES)} maps of "
+            f"each of {FEWEST} pictures in {BUDGET} passes; use --cam auto, or --cam gradcam where the model allows "
+            "it, for maps that can be checked"
+        )
+    passes.limit = whole
+    return max(1, passes.done // one)
+
+
 def _skipped(reason: str) -> Skipped:
     return Skipped(measure="trust", reason=reason)
 
@@ -144,7 +173,7 @@ def _sampled(
     assert plan.mapper is not None  # noqa: S101 asked before
     model = passes.counting(plan.model)
     pieces = []
-    size = min(plan.batch_size, max(len(rows), 1))
+    size = min(filled(plan), max(len(rows), 1))
     stream = batches(plan.probe, plan.input, rows, batch_size=size, workers=plan.workers, quality=False)
     with contextlib.closing(stream) as read:  # type: ignore[type-var]
         for batch in read:

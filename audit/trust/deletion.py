@@ -8,10 +8,13 @@ stays. The area under the curve is by trapezoids.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from audit.result import Estimate, TrustCurves
 from audit.statistics.paired import mean_over
+from audit.trust.sample import filled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from audit.trust._passes import Passes
 
 STEPS = 4  # between the whole picture and the empty one
+PARTS = 3 * STEPS + 1  # pictures that are made of one: three orders, and nothing left
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +46,13 @@ def answers(plan: Plan, sampled: Sampled, seed: int, passes: Passes) -> NDArray[
 
     inner = shares(sampled.maps.shape[1] * sampled.maps.shape[2])[1:-1]
     rng = np.random.default_rng([seed, 1])
-    p = np.array([_of_one(plan, sampled, at, inner, rng, passes) for at in range(len(sampled))])
+    pictures = (one for at in range(len(sampled)) for one in _parts(plan, sampled, at, inner, rng))
+    size, model = filled(plan), passes.counting(plan.model)
+    outputs = []
+    while batch := list(itertools.islice(pictures, size)):  # whole batches, whosever pictures they are
+        outputs.append(model.run(np.stack(batch)).outputs)
+    scores = plan.task.decide(np.concatenate(outputs), plan.output).scores
+    p = scores[np.arange(len(scores)), np.repeat(sampled.targets, PARTS)].reshape(-1, PARTS)
     whole, empty = sampled.scores[:, None], p[:, -1:]
     deleted, inserted, random = p[:, :-1].reshape(-1, 3, STEPS).transpose(1, 0, 2)
     rows = ((whole, deleted, empty), (empty, inserted, whole), (whole, random, empty))
@@ -76,21 +86,15 @@ def curves(seen: NDArray[np.float64], cells: int, subjects: NDArray[np.int64], a
     )
 
 
-def _of_one(
-    plan: Plan, sampled: Sampled, at: int, inner: NDArray[np.int64], rng: np.random.Generator, passes: Passes
-) -> NDArray[np.float64]:
-    """The answer to one picture without parts of it: three orders, then nothing left, [3 * STEPS + 1]."""
-    import numpy as np
-
-    cells, picture = sampled.maps[at], sampled.images[at]
+def _parts(
+    plan: Plan, sampled: Sampled, at: int, inner: NDArray[np.int64], rng: np.random.Generator
+) -> Iterator[NDArray[Any]]:
+    """One picture without parts of it: three orders, then nothing left."""
+    cells = sampled.maps[at]
     order, chance = by_map(cells, rng), rng.permutation(cells.size)
     gone = [*(order[:k] for k in inner), *(order[k:] for k in inner), *(chance[:k] for k in inner), order]
-    pictures = np.stack([without(picture, taken, cells.shape, plan.input.layout) for taken in gone])
-    outputs = [
-        passes.counting(plan.model).run(pictures[start : start + plan.batch_size]).outputs
-        for start in range(0, len(pictures), plan.batch_size)
-    ]
-    return plan.task.decide(np.concatenate(outputs), plan.output).scores[:, sampled.targets[at]]
+    for taken in gone:
+        yield without(sampled.images[at], taken, cells.shape, plan.input.layout)
 
 
 def by_map(cells: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from audit.errors import ModelError, UsageError
 from audit.result import Estimate, TrustLevel
 from audit.statistics.paired import mean_over
+from audit.trust.sample import filled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,8 +89,9 @@ def _maps(
         model: Model = passes.counting(made.model)
         maps = []
         with np.errstate(all="ignore"):  # what other weights make of a picture may be beyond all bounds
-            for start in range(0, len(sampled), plan.batch_size):
-                some = sampled.take(np.arange(start, min(start + plan.batch_size, len(sampled))))
+            size = filled(plan)
+            for start in range(0, len(sampled), size):
+                some = sampled.take(np.arange(start, min(start + size, len(sampled))))
                 maps.append(mapper.maps(model, model.run(some.images), some.images, some.targets))
     finally:
         made.model.close()

@@ -9,6 +9,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from audit.engines import Plan
+
+
+def filled(plan: Plan) -> int:
+    """Pictures to run at once: whole batches of a model that takes no others."""
+    fixed = plan.model.batch
+    return plan.batch_size if fixed is None else fixed * max(1, plan.batch_size // fixed)
+
 
 def draw(
     groupings: Sequence[NDArray[np.int64]],

@@ -18,9 +18,12 @@ from audit._rows import plain
 from audit.cams import CAMS, CamInput, CamMethod, of_classes
 from audit.errors import Interrupted, MachineError, ModelError, SettingsError
 from audit.records import read_run
-from audit.result import AuditResult, Estimate, Trust
+from audit.result import AuditResult, Estimate, Skipped, Trust
+from audit.runtimes import _onnx_onward
 from audit.runtimes import onnx as onnx_runtime
+from audit.trust._passes import cost
 from tests.support import onnx_networks as networks
+from tests.support import trusted as support
 from tests.support.data import shared_data
 from tests.support.planted import drawn_probe
 from tests.support.trusted import look, skipped, trusted
@@ -205,26 +208,76 @@ def test_networks_that_have_learned_nothing_are_seldom_supported(probe: Path, tm
     assert found.count("supported") <= 2
 
 
-@pytest.mark.parametrize("pictures", [1, 3])
-def test_the_budget_holds_whatever_the_size_of_the_probe_set(
-    pictures: int, demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every picture that any session computes is counted, those of noise included."""
-    faces = drawn_probe(tmp_path / "faces", subjects=48, pictures=pictures, seed=1)
-    compute = onnx_runtime.run_session
-    counted = [0]
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pictures any session has computed since the stage began: noise, filling and tails included."""
+    count = [0]
 
     def counting(session: Any, names: Any, feed: dict[str, Any], **more: Any) -> Any:
-        counted[0] += len(next(iter(feed.values())))
-        return compute(session, names, feed, **more)
+        count[0] += len(next(iter(feed.values())))
+        return run(session, names, feed, **more)
 
-    monkeypatch.setattr(onnx_runtime, "run_session", counting)
-    look(demo, faces, images=0)
-    without, counted[0] = counted[0], 0
+    def begun(*given_: Any, **more: Any) -> Any:
+        count[0] = 0
+        return check(*given_, **more)
+
+    run, check = onnx_runtime.run_session, support.check_maps
+    for module in (onnx_runtime, _onnx_onward):
+        monkeypatch.setattr(module, "run_session", counting)
+    monkeypatch.setattr(support, "check_maps", begun)
+    return count
+
+
+@pytest.mark.parametrize("pictures", [1, 3])
+def test_the_budget_holds_whatever_the_size_of_the_probe_set(
+    pictures: int, demo: Path, tmp_path: Path, computed: list[int]
+) -> None:
+    faces = drawn_probe(tmp_path / "faces", subjects=48, pictures=pictures, seed=1)
     _, passes = look(demo, faces)
 
-    assert without >= 48 * pictures
-    assert 17 * 32 == passes <= counted[0] - without <= 600
+    assert 17 * 32 == passes <= computed[0] <= 600
+
+
+@pytest.mark.parametrize(("batch", "images"), [(1, 32), (4, 28), (13, 9)])
+def test_what_fills_up_a_fixed_batch_counts(
+    batch: int, images: int, probe: Path, tmp_path: Path, computed: list[int]
+) -> None:
+    path = networks.save(networks.small_cnn(size=32, classes=2, batch=batch), tmp_path / "fixed.onnx")
+    found, passes = look(path, probe)
+
+    assert isinstance(found, Trust)
+    assert found.images == images
+    assert passes <= computed[0] <= 600
+    assert passes == cost(images, batch)
+
+
+@pytest.mark.parametrize("batch", [14, 64])
+def test_a_batch_too_large_for_the_budget_is_skipped_with_what_to_do(
+    batch: int, probe: Path, tmp_path: Path, computed: list[int]
+) -> None:
+    path = networks.save(networks.small_cnn(size=32, classes=2, batch=batch), tmp_path / "fixed.onnx")
+
+    assert f"no fewer than {batch} pictures at once" in skipped(path, probe)
+    assert "export it with a free batch size, or one of at most 13" in skipped(path, probe)
+    assert computed[0] == 0
+
+
+@pytest.mark.parametrize(("channels", "fits"), [(8, True), (64, False)])
+def test_runs_behind_the_layer_count(
+    channels: int, fits: bool, probe: Path, tmp_path: Path, computed: list[int]
+) -> None:
+    net = networks.Net()
+    x = net.add("Relu", net.conv("image", (3, channels), 3, stride=4), name="/last/Relu")
+    x = net.linear(net.add("Flatten", x, name="/Flatten"), (channels * 64, 2), name="/fc/Gemm", out="logits")
+    path = networks.save(net.model(("batch", 3, 32, 32), {x: ("batch", 2)}), tmp_path / "flat.onnx")
+    found, passes = look(path, probe, cam="ablationcam")
+
+    assert passes <= computed[0] <= 600
+    assert isinstance(found, Trust) == fits
+    if isinstance(found, Skipped):
+        assert found.reason.startswith("Ablation-CAM needs more than")
+    else:
+        assert passes == (channels + 2) + cost(found.images, None, channels + 2)
 
 
 def test_nothing_else_of_the_audit_changes(demo: Path, probe: Path, whole: Path) -> None:
@@ -391,7 +444,7 @@ def test_a_method_whose_maps_take_too_many_passes_is_skipped_with_the_reason(
 ) -> None:
     reason = skipped(demo, probe, cam=costly)
 
-    assert reason.startswith("costly needs 21 passes a map")
+    assert reason.startswith("costly needs more than 14 passes a map")
     assert "--cam auto" in reason
     assert look(demo, probe, cam=costly)[1] <= 600
 

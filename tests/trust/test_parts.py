@@ -11,7 +11,8 @@ from scipy import stats
 from audit.result import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Estimate
 from audit.settings import RunSettings
 from audit.statistics.paired import mean_over
-from audit.trust import BUDGET, EACH, MOST, OPENING
+from audit.trust import BUDGET, FEWEST, MOST
+from audit.trust._passes import cost, opening
 from audit.trust.deletion import by_map, without
 from audit.trust.randomization import DRAWS, SHARES, rank_correlation
 from audit.trust.sample import draw
@@ -214,5 +215,7 @@ def test_chance_is_taken_for_support_one_time_in_twenty(errors: str, people: int
 
 def test_the_budget_reaches_for_as_many_pictures_as_may_be_asked_for() -> None:
     assert RunSettings().checked == MOST
-    assert MOST * EACH + OPENING <= BUDGET == 600
+    assert cost(MOST, None) + opening(None) <= BUDGET == 600
+    assert cost(MOST, None) == 17 * MOST
+    assert cost(FEWEST, 64) > BUDGET
     assert len(DRAWS) == len(SHARES)
