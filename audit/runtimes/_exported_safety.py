@@ -8,8 +8,6 @@ and only what a plain network needs is let through.
 
 from __future__ import annotations
 
-import ast
-import io
 import json
 import math
 import os
@@ -20,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import ModelError, UnsafeModel
-from audit.runtimes._torch_archive import check_archive
+from audit.runtimes._exported_samples import check_samples
+from audit.runtimes._exported_sizes import is_size
+from audit.runtimes._torch_archive import check_agreement, check_archive
 
 EXPORT = "Export the network with torch.export.save(torch.export.export(model.eval(), (example,)), path)"
 KIND = "torch.export"
@@ -33,62 +33,9 @@ _TARGET = re.compile(
 )
 _OUTSIDE = re.compile(r"torch\.ops\.\w+\.(?:from_file|save|load|_?print)\b|_operator\.(?:attrgetter|methodcaller|call)")
 _NAME = re.compile(r"[A-Za-z_]\w*")
-# What an expression of sizes may call: sympy's numbers and arithmetic, and torch's own whole-number functions.
-_FUNCTIONS = frozenset(
-    [
-        "Symbol",
-        "Integer",
-        "Float",
-        "Rational",
-        "Add",
-        "Mul",
-        "Pow",
-        "Abs",
-        "Max",
-        "Min",
-        "Mod",
-        "floor",
-        "ceiling",
-        "Eq",
-        "Ne",
-        "Lt",
-        "Le",
-        "Gt",
-        "Ge",
-        "And",
-        "Or",
-        "Not",
-        "FloorDiv",
-        "CeilDiv",
-        "CleanDiv",
-        "ModularIndexing",
-        "Where",
-        "PythonMod",
-        "PowByNatural",
-        "FloatPow",
-        "FloatTrueDiv",
-        "IntTrueDiv",
-        "FloorToInt",
-        "CeilToInt",
-        "TruncToInt",
-        "TruncToFloat",
-        "RoundToInt",
-        "RoundDecimal",
-        "ToFloat",
-        "Identity",
-        "LShift",
-        "RShift",
-        "IsNonOverlappingAndDenseIndicator",
-    ]
-)
-_POWERS = ("Pow", "PowByNatural", "FloatPow", "LShift")  # 9 to the 9 to the 9 never ends
-_EXPRESSION = (
-    *(ast.Expression, ast.Call, ast.Name, ast.Load, ast.Constant, ast.keyword, ast.Compare, ast.cmpop),
-    *(ast.BinOp, ast.operator, ast.UnaryOp, ast.unaryop),
-)
-_WORD = re.compile(r"\w{1,64}|\d+\.\d+(?:e[-+]?\d+)?")
 _TYPES = ("builtins.list", "builtins.tuple", "builtins.dict", "collections.namedtuple", "collections.OrderedDict", None)
-_LONGEST = 4096  # characters of an expression
+_DEEPEST = 200  # values within values
+_MOST_AXES = 64
 _MOST_EMPTY = 2**24  # numbers that a weight without bytes may have
 
 
@@ -102,22 +49,23 @@ def check_file(path: Path) -> dict[str, str]:
     """
     import torch
 
-    names = check_archive(path, kind=KIND, export=EXPORT)
+    members = check_archive(path, kind=KIND, export=EXPORT)
+    names = list(members)
     _check_members(names, path)
     try:
         reader = torch._C.PyTorchFileReader(str(path))  # noqa: SLF001  the reader that torch.export.load uses
+        check_agreement(reader, members, path)
         content = {name: bytes(reader.get_record(name)) for name in names if not name.startswith(_PAYLOADS[:2])}
         configs = {name: bytes(reader.get_record(name)) for name in names if name.endswith("_config.json")}
-        sizes = {name: int(reader.get_record_size(name)) for name in names}
     except (RuntimeError, ValueError, IndexError) as error:
         raise ModelError(f"the {KIND} file can't be read; it may be cut short", where=path, hint=EXPORT) from error
     for name, text in content.items():
         if name.startswith("data/sample_inputs/"):
-            _check_pickle(text, name, path)
+            check_samples(text, name, path, hint=EXPORT)
         elif name.startswith("models/"):
             _check_model(_json(text, path), path)
     for name, text in configs.items():
-        _check_payload(_json(text, path), name.rpartition("/")[0], sizes, path)
+        _check_payload(_json(text, path), name.rpartition("/")[0], members, path)
     return {
         name.removeprefix("extra/"): text.decode("utf-8", "replace")
         for name, text in content.items()
@@ -173,20 +121,6 @@ def _json(text: bytes, path: Path) -> Any:
         raise ModelError(f"the {KIND} file is broken", where=path) from error
 
 
-def _check_pickle(content: bytes, name: str, path: Path) -> None:
-    import torch
-
-    try:
-        torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler raises several kinds
-        raise UnsafeModel(
-            "the file holds a pickle of more than tensors; opening it could run any code",
-            value=name,
-            where=path,
-            hint=EXPORT,
-        ) from error
-
-
 def _check_payload(config: Any, folder: str, sizes: Mapping[str, int], path: Path) -> None:
     """Weights and constants are plain bytes, no larger than the file says."""
     try:
@@ -196,7 +130,10 @@ def _check_payload(config: Any, folder: str, sizes: Mapping[str, int], path: Pat
                 raise UnsafeModel(
                     "the file holds a weight that is a pickle or an object", value=name, where=path, hint=EXPORT
                 )
-            numbers = math.prod(int(size["as_int"]) for size in entry["tensor_meta"]["sizes"])
+            shape = [size["as_int"] for size in entry["tensor_meta"]["sizes"]]
+            if len(shape) > _MOST_AXES or not all(isinstance(n, int) and 0 <= n < 2**63 for n in shape):
+                raise UnsafeModel("a weight has an impossible shape", value=name, where=path)
+            numbers = math.prod(shape)
             if numbers > max(sizes.get(f"{folder}/{name}", 0), _MOST_EMPTY):
                 raise UnsafeModel("a weight claims more numbers than the file holds", value=numbers, where=path)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -216,38 +153,12 @@ def _check_model(model: Any, path: Path) -> None:
                     allowed=_NAMESPACES,
                     where=path,
                 )
-        elif key == "expr_str" and not (isinstance(value, str) and _is_size(value)):
+        elif key == "expr_str" and not (isinstance(value, str) and is_size(value)):
             raise UnsafeModel("a size in the file is no expression of sizes", value=value, where=path, hint=EXPORT)
         elif key == "name" and isinstance(value, str) and value and not _NAME.fullmatch(value):
             raise UnsafeModel("a name in the graph is no name", value=value, where=path, hint=EXPORT)
         elif key in {"in_spec", "out_spec"} and isinstance(value, str):
             _check_structure(value, path)
-
-
-def _is_size(text: str) -> bool:
-    """Whether a text, evaluated as Python, can do no more than arithmetic with named sizes."""
-    try:
-        tree = ast.parse(text, mode="eval") if len(text) < _LONGEST else None
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return tree is not None and all(_is_harmless(node) for node in ast.walk(tree))
-
-
-def _is_harmless(node: ast.AST) -> bool:
-    if isinstance(node, ast.Call):
-        known = isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS
-        return known and (ast.unparse(node.func) not in _POWERS or _is_small(node.args[1:]))
-    if isinstance(node, ast.Name):
-        return node.id in _FUNCTIONS or re.fullmatch(r"[a-z]+\d+", node.id) is not None  # a size is called s77, u0
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return _WORD.fullmatch(node.value) is not None
-    return isinstance(node, _EXPRESSION) and not isinstance(node, ast.Pow | ast.LShift)
-
-
-def _is_small(arguments: list[ast.expr]) -> bool:
-    return len(arguments) == 1 and ast.unparse(arguments[0]) in {
-        text for n in range(9) for text in (str(n), f"Integer({n})")
-    }
 
 
 def _check_structure(text: str, path: Path) -> None:
@@ -261,13 +172,15 @@ def _check_structure(text: str, path: Path) -> None:
             )
 
 
-def _walk(value: Any, path: Path, key: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    if depth > 200:
-        raise ModelError(f"the {KIND} file is nested too deeply", where=path)
-    yield key, value
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _walk(inner, path, name, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _walk(inner, path, key if not isinstance(inner, dict | list) else "", depth + 1)
+def _walk(value: Any, path: Path) -> Iterator[tuple[str, Any]]:
+    """Every value with the key that it stands under."""
+    left = [("", value, 0)]
+    while left:
+        key, one, depth = left.pop()
+        if depth > _DEEPEST:
+            raise ModelError(f"the {KIND} file is nested too deeply", where=path)
+        yield key, one
+        if isinstance(one, dict):
+            left += [(name, inner, depth + 1) for name, inner in one.items()]
+        elif isinstance(one, list):
+            left += [("" if isinstance(inner, dict | list) else key, inner, depth + 1) for inner in one]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from audit.errors import ModelError, UnsafeModel
 
 MOST_MEMBERS = 50_000  # a large network has one for each weight: some thousands
 
 
-def check_archive(path: Path, *, kind: str, export: str) -> list[str]:
-    """The members of the archive's one folder, without the folder's name.
+def check_archive(path: Path, *, kind: str, export: str) -> dict[str, int]:
+    """The members of the archive's one folder, without the folder's name, and the bytes that each unpacks to.
 
     Args:
         path: the file.
@@ -37,6 +39,8 @@ def check_archive(path: Path, *, kind: str, export: str) -> list[str]:
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
         raise ModelError(f"the {kind} file is broken or cut short", where=path, hint=export) from error
     names = [member.filename for member in members]
+    if len(names) > MOST_MEMBERS:
+        raise UnsafeModel("the archive has far too many members", value=f"{len(names):,}", where=path)
     tops = {PurePosixPath(name).parts[:1] for name in names}
     outside = [n for n in names if n.startswith(("/", "\\")) or ".." in PurePosixPath(n.replace("\\", "/")).parts]
     if outside or len(set(names)) != len(names):
@@ -44,8 +48,6 @@ def check_archive(path: Path, *, kind: str, export: str) -> list[str]:
         raise UnsafeModel(f"the archive has {reason}", value=next(iter(outside), None), where=path)
     if len(tops) != 1:
         raise UnsafeModel("the archive has members outside its one folder", value=len(tops), where=path, hint=export)
-    if len(names) > MOST_MEMBERS:
-        raise UnsafeModel("the archive has far too many members", value=f"{len(names):,}", where=path)
     unpacked = sum(member.file_size for member in members)
     if unpacked > 10 * path.stat().st_size + 2**28:
         raise UnsafeModel("the archive unpacks to far more than its size", value=f"{unpacked} bytes", where=path)
@@ -61,7 +63,14 @@ def check_archive(path: Path, *, kind: str, export: str) -> list[str]:
             where=path,
             hint="Copy it again",
         )
-    return [name.partition("/")[2] for name in names]
+    return {member.filename.partition("/")[2]: member.file_size for member in members}
+
+
+def check_agreement(reader: Any, members: Mapping[str, int], path: Path) -> None:
+    """Raises UnsafeModel where torch's reader finds other members in the archive than were looked at here."""
+    found = {name: int(reader.get_record_size(name)) for name in reader.get_all_records()}
+    if found != members:
+        raise UnsafeModel("the archive can be read in two ways", where=path)
 
 
 def _is_zip(path: Path) -> bool:

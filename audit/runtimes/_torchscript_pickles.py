@@ -28,9 +28,9 @@ _MARKED = "FORMAT_WITH_STRING_TABLE"
 BROKEN = "the TorchScript file is broken"
 
 
-_TENSORS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_qtensor")
+TENSORS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_qtensor")
 # What else torch itself makes of a pickle. Its storages and kinds of quantization are plain names of `torch`.
-_OWN = (*_TENSORS, "collections.OrderedDict", "builtins.complex")
+_OWN = (*TENSORS, "torch._utils._rebuild_parameter", "collections.OrderedDict", "builtins.complex")
 
 
 def read(content: bytes, path: Path) -> Pickled:
@@ -74,7 +74,7 @@ def check_tensors(found: Pickled, sizes: Mapping[str, int], path: Path) -> None:
         for storage in found.storages:
             _check_storage(storage, sizes, path)
         for thing in found.things:
-            for storage, offset, shape, strides, *_ in thing.held if thing.name in _TENSORS else ():
+            for storage, offset, shape, strides, *_ in thing.held if thing.name in TENSORS else ():
                 _check_tensor(storage, offset, shape, strides, path)
     except ModelError:
         raise
@@ -87,7 +87,7 @@ def first_shapes(found: Pickled) -> tuple[tuple[int, ...], ...]:
     try:
         held = found.value.held
         given = held[held.index("forward") + 1]
-        shapes = [one.held[0][2] for one in given if isinstance(one, Thing) and one.name in _TENSORS]
+        shapes = [one.held[0][2] for one in given if isinstance(one, Thing) and one.name in TENSORS]
         return tuple(tuple(shape) for shape in shapes if _are_numbers(shape))
     except (AttributeError, ValueError, IndexError, TypeError):
         return ()  # a hint only: a file without a readable one is no worse

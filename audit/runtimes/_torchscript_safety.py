@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import ModelError, UnsafeModel
-from audit.runtimes._torch_archive import check_archive, checkpoint
+from audit.runtimes._torch_archive import check_agreement, check_archive, checkpoint
 from audit.runtimes._torch_program import walk
 from audit.runtimes._torchscript_nesting import check_nesting
 from audit.runtimes._torchscript_pickles import check_names, check_places, check_tensors, first_shapes, read
@@ -65,12 +65,12 @@ def check_file(path: Path) -> Contents:
         raise ModelError("this is a torch.export file", where=path, hint="Give it the suffix .pt2")
     try:
         reader = torch._C.PyTorchFileReader(str(path))
-        records = list(reader.get_all_records())
+        check_agreement(reader, members, path)
+        records = list(members)
         code = [name for name in records if name.startswith("code/") and name.endswith(".py")]
         texts = [_text(reader, name) for name in code]
         pickles = {n: bytes(reader.get_record(n)) for n in records if n.endswith(".pkl") and "/" not in n}
         places = [bytes(reader.get_record(name)) for name in records if name.endswith(".debug_pkl")]
-        sizes = {name: int(reader.get_record_size(name)) for name in records}
         extra = {n.removeprefix("extra/"): _text(reader, n) for n in records if n.startswith("extra/")}
     except (RuntimeError, ValueError, IndexError) as error:
         raise ModelError("the TorchScript file can't be read; it may be cut short", where=path) from error
@@ -88,7 +88,7 @@ def check_file(path: Path) -> Contents:
             traced = first_shapes(found)
         else:
             folder = f"{name.removesuffix('.pkl')}/"
-            check_tensors(found, {n.removeprefix(folder): sizes[n] for n in records if n.startswith(folder)}, path)
+            check_tensors(found, {n.removeprefix(folder): members[n] for n in records if n.startswith(folder)}, path)
     for content in places:
         check_places(read(content, path), path)
     return Contents(metadata=extra, traced=traced)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import pickle
 import random
 import shutil
 import zipfile
@@ -179,12 +180,25 @@ def test_an_honest_file_that_was_packed_again_is_let_through(honest: Path, tmp_p
 
 @pytest.mark.parametrize(
     "expression",
-    ["Symbol('s77', positive=True, integer=True)", "2*s0 + 1", "Add(Symbol('s0'), Integer(3))", "s0//2", "Pow(s0, 2)"],
+    [
+        "Symbol('s77', positive=True, integer=True)",
+        "2*s0 + 1",
+        "Add(Symbol('s0'), Integer(3))",
+        "s0//2",
+        "Pow(s0, 2)",
+        "Add(Mul(Integer(-1), Symbol('s0')), Integer(8))",
+        "FloorDiv(Add(Symbol('s27'), Integer(1)), Integer(2))",
+        "u0 >= 0",
+        "Float('0.5', precision=53)",
+        "Max(1, s3)",
+        "Eq(Mod(s77, 2), 0)",
+        "Pow(Add(s0, 1), Integer(2))",
+    ],
 )
 def test_sizes_that_networks_have_are_let_through(expression: str) -> None:
-    from audit.runtimes._exported_safety import _is_size
+    from audit.runtimes._exported_sizes import is_size
 
-    assert _is_size(expression)
+    assert is_size(expression)
 
 
 @pytest.mark.parametrize(
@@ -199,12 +213,103 @@ def test_sizes_that_networks_have_are_let_through(expression: str) -> None:
         "Pow(9, Pow(9, 9))",
         "S('s0')",
         "(" * 5000,
+        "'a' * 999999999",
+        "Float('1.5', 9999999999)",
+        "Float('1.5', precision=9999999999)",
+        "Float(2, 9999999999)",
+        "floor(Float('1.0e999999999'))",
+        "1e999",
+        "9" * 4000,
+        "Pow(" * 40 + "9" + ", 8)" * 40,
+        " * ".join(["Pow(9, 8)"] * 100),
+        " * ".join(f"(s{at} + t{at})" for at in range(20)),
+        "Pow(s0 + s1 + s2 + s3, 8)",
+        "-" * 4000 + "1",
+        "Symbol('s0', integer=9**9)",
     ],
 )
 def test_expressions_that_are_no_sizes_are_not(expression: str) -> None:
-    from audit.runtimes._exported_safety import _is_size
+    from audit.runtimes._exported_sizes import is_size
 
-    assert not _is_size(expression)
+    assert not is_size(expression)
+
+
+def repacked(content: bytes, ending: str, inner: bytes | None, how: int = zipfile.ZIP_STORED) -> bytes:
+    """An archive within the archive, packed again with other bytes in one member; None leaves them."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(target, "w", how) as archive:
+        for name in source.namelist():
+            archive.writestr(name, source.read(name) if inner is None or not name.endswith(ending) else inner)
+    return target.getvalue()
+
+
+DOUBLED = b"N\x85q\0" + b"".join(bytes((104, n, 0x86, 113, n + 1)) for n in range(90))
+SAMPLES = {
+    "no pickle": (b"", "more than tensors"),
+    "an old pickle": (pickle.dumps((1, 2), 2), "more than tensors"),
+    "packed": (repacked(pickled(torch.zeros(9)), "", None, zipfile.ZIP_DEFLATED), "unpack to more than their size"),
+    "too few bytes": (repacked(pickled(torch.zeros(9)), "data/0", bytes(8)), "claims more numbers than the file holds"),
+    "too many bytes": (
+        repacked(pickled(0), "data.pkl", b"\x80\x02ctorch\nTensor\n(J\xff\xff\xff\x7ftR."),
+        "more than tensors",
+    ),
+    "a table that is copied": (
+        repacked(pickled(0), "data.pkl", b"\x80\x02ccollections\nOrderedDict\n(" + b"N" * 99 + b"tR."),
+        "more than tensors",
+    ),
+    "a key that takes long to hash": (
+        repacked(pickled(0), "data.pkl", b"\x80\x02(" + DOUBLED + b"}h\x5aNst."),
+        "more than tensors",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_examples_that_are_not_what_they_say_are_refused(name: str, honest: Path, tmp_path: Path) -> None:
+    content, said = SAMPLES[name]
+
+    def plant(members: Members) -> None:
+        members[member(members, "sample_inputs/model.pt")] = content
+
+    with pytest.raises(UnsafeModel, match=said):
+        check_file(rewritten(honest, tmp_path / "examples.pt2", plant))
+
+
+@pytest.mark.parametrize("size", [-1, 10**400, 2.5, "9"])
+def test_a_weight_of_an_impossible_size_is_refused(size: object, honest: Path, tmp_path: Path) -> None:
+    def plant(members: Members) -> None:
+        def change(config: Any) -> None:
+            next(iter(config["config"].values()))["tensor_meta"]["sizes"] = [{"as_int": size}]
+
+        edit(members, "model_weights_config.json", change)
+
+    with pytest.raises(UnsafeModel, match="a weight has an impossible shape"):
+        check_file(rewritten(honest, tmp_path / "sizes.pt2", plant))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, "9" * 100_000, '{"a":' * 150 + "[" * 100 + "]" * 100 + "}" * 150],
+    ids=["lists", "digits", "mixed"],
+)
+def test_a_graph_without_end_is_called_broken(text: str, honest: Path, tmp_path: Path) -> None:
+    def plant(members: Members) -> None:
+        members[member(members, "models/model.json")] = text.encode()
+
+    with pytest.raises(ModelError, match="broken|nested too deeply"):
+        check_file(rewritten(honest, tmp_path / "deep.pt2", plant))
+
+
+def test_an_archive_that_torch_reads_in_another_way_is_refused(honest: Path) -> None:
+    from audit.runtimes._torch_archive import check_agreement, check_archive
+
+    members = check_archive(honest, kind="torch.export", export="")
+    reader = torch._C.PyTorchFileReader(str(honest))
+    check_agreement(reader, members, honest)
+    name = next(iter(members))
+    for other in (members | {name: members[name] + 1}, members | {"more": 0}, {}):
+        with pytest.raises(UnsafeModel, match="read in two ways"):
+            check_agreement(reader, other, honest)
 
 
 def test_swapped_members_end_in_one_line(honest: Path, tmp_path: Path) -> None:
