@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 from audit.errors import SettingsError, UsageError, nearest
 
 _MOST_BYTES = 1_000_000  # a settings file is small; one that lies beside an untrusted model may not be
+_MOST_DOTS = 50  # of a name within names
+_BETWEEN = re.compile(r"[,={}\[\]\n]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Kind:
         """The checked value. Raises `error`, naming `where` and what is allowed."""
         try:
             return self.check(self.parse(value) if text else value)
-        except ValueError:
+        except (ValueError, OverflowError):  # the second where a whole number is larger than any decimal one
             hint = nearest(str(value), self.allowed) if isinstance(self.allowed, tuple) else None
             raise error("this can't be used", value=value, allowed=self.allowed, where=where, hint=hint) from None
 
@@ -154,13 +157,19 @@ def read_bytes(path: Path, error: type[UsageError] = SettingsError) -> bytes:
 def parse_toml(data: bytes, where: object, error: type[UsageError] = SettingsError) -> dict[str, Any]:
     """The file's tables. Raises `error` with the line that can't be read."""
     try:
-        return tomllib.loads(data.decode("utf-8-sig"))
+        return _tables(data.decode("utf-8-sig"))
     except UnicodeDecodeError as trouble:
         raise error(f"is not UTF-8 text (byte {trouble.start})", where=where) from trouble
-    except tomllib.TOMLDecodeError as trouble:
+    except ValueError as trouble:  # the parser's own kind, or that of a number of thousands of digits
         raise error(f"malformed TOML: {trouble}", where=where) from trouble
     except RecursionError:
         raise error("malformed TOML: nested too deep", where=where) from None
+
+
+def _tables(text: str) -> dict[str, Any]:
+    if any(part.count(".") > _MOST_DOTS for part in _BETWEEN.split(text)):
+        raise RecursionError  # at every name within names the parser looks at all those before it
+    return tomllib.loads(text)
 
 
 def read_toml(path: Path, error: type[UsageError] = SettingsError) -> dict[str, Any]:

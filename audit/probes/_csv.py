@@ -9,6 +9,7 @@ from pathlib import Path
 
 from audit.errors import ProbeError
 
+MOST_COLUMNS = 5000
 Cells = dict[str, list[str | None]]
 
 
@@ -37,9 +38,11 @@ def read_csv(path: Path, what: str = "the manifest") -> Cells:
 
 
 def check_names(names: Iterable[str], where: object) -> None:
-    """Raises ProbeError where two columns have the same name."""
+    """Raises ProbeError where two columns have the same name, or there are far too many."""
     seen: set[str] = set()
     for name in names:
+        if len(seen) == MOST_COLUMNS:
+            raise ProbeError("far too many columns", allowed=f"up to {MOST_COLUMNS:,}", where=where)
         if name in seen:
             raise ProbeError("two columns have the same name", value=name, where=where)
         seen.add(name)

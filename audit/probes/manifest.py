@@ -12,6 +12,9 @@ from audit.errors import ProbeError
 from audit.probes import LAYOUTS, Listing
 from audit.probes._csv import Cells, check_names, read_csv, read_text
 
+_MOST_CELLS = 20_000_000  # of a small Parquet file
+_MOST_BYTES = 2**28
+
 
 class Manifest:
     """One row an image, in the file's order. Every cell is a string; an empty one is None."""
@@ -49,12 +52,13 @@ def _read_jsonl(path: Path) -> Cells:
         where = f"{path}, line {number}"
         try:
             row = json.loads(line, object_pairs_hook=_object)
+            if not isinstance(row, dict):
+                raise ProbeError("the line is no JSON object", value=line, allowed='{"column": value, …}', where=where)
+            rows.append({name: _cell(value, where) for name, value in row.items()})
         except (ValueError, RecursionError) as error:
             raise ProbeError(f"the line is no JSON object: {error}", where=where) from None
-        if not isinstance(row, dict):
-            raise ProbeError("the line is no JSON object", value=line, allowed='{"column": value, …}', where=where)
-        rows.append({name: _cell(value, where) for name, value in row.items()})
     names = dict.fromkeys(name for row in rows for name in row)
+    check_names(names, path)
     return {name: [row.get(name) for row in rows] for name in names}
 
 
@@ -63,7 +67,9 @@ def _read_parquet(path: Path) -> Cells:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(path).read()
+        file = pq.ParquetFile(path)
+        _check_size(file.metadata, path)
+        table = file.read()
         check_names(table.column_names, path)
         return {
             name: [_cell(value, f"{path}, column {name}") for value in table[name].to_pylist()]
@@ -71,6 +77,15 @@ def _read_parquet(path: Path) -> Cells:
         }
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ProbeError(f"the manifest is no Parquet file that can be read: {error}", where=path) from None
+
+
+def _check_size(told: Any, path: Path) -> None:
+    """A few bytes of a Parquet file can stand for any number of rows."""
+    groups = (told.row_group(at) for at in range(told.num_row_groups))
+    unpacked = sum(group.total_byte_size for group in groups)
+    held = path.stat().st_size
+    if told.num_rows * told.num_columns > _MOST_CELLS + 50 * held or unpacked > _MOST_BYTES + 100 * held:
+        raise ProbeError("the manifest unpacks to far more than its size", value=f"{told.num_rows:,} rows", where=path)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError, UnsafeModel
+from audit.runtimes._onnx_limits import MOST
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+    from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
 
 # Operators of com.microsoft that hold, or name a file with, code compiled for some device.
 COMPILED = frozenset({"EPContext", "Snpe"})
 DEEPEST = 100  # functions within functions
-MOST_NODES = 1_000_000  # with all functions written out
+MOST_NODES = 200_000  # with all functions written out
+MOST_AXES = 64
+LONGEST = 4096  # characters of a file's name with its folders
 KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
 
@@ -35,8 +39,10 @@ def read_safely(path: Path) -> ModelProto:
         raise ModelError("not an ONNX model: it holds no network", where=path)
     if any(isinstance(text, bytes) for text in _texts(model)):
         raise ModelError("the ONNX file is damaged: it holds names that are no text", where=path)
+    checked: set[str] = set()
     for tensor in _tensors(model):
-        _check_external(tensor, path)
+        _check_external(tensor, path, checked)
+    _check_sizes(model, path)
     _check_domains(model, path)
     _check_functions(model, path)
     return model
@@ -48,12 +54,30 @@ def external_files(model: ModelProto, path: Path) -> tuple[Path, ...]:
     return tuple(path.parent / name for name in sorted({entry.value for entry in entries if entry.key == "location"}))
 
 
-def _check_external(tensor: TensorProto, path: Path) -> None:
+def _check_sizes(model: ModelProto, path: Path) -> None:
+    """What a sparse tensor leaves out comes back when it is unpacked."""
+    shapes = [tensor.dims for tensor in _tensors(model)]
+    sparse = [tensor.dims for tensor in _sparse_tensors(model)]
+    if any(len(shape) > MOST_AXES for shape in (*shapes, *sparse)):
+        raise UnsafeModel("a weight has an impossible shape", where=path)
+    for shape in sparse:
+        if math.prod(shape) > MOST:
+            raise UnsafeModel(
+                "a sparse weight unpacks to far more numbers than a network has", value=[*shape], where=path
+            )
+
+
+def _check_external(tensor: TensorProto, path: Path, checked: set[str]) -> None:
+    """Where a tensor is stored; `checked` are the places that were found good."""
     folder = path.parent.resolve()
     locations = [entry.value for entry in tensor.external_data if entry.key == "location"]
     if tensor.external_data and not locations:
         raise ModelError(f"the tensor {tensor.name!r} is stored in a file that is not named", where=path)
     for location in locations:
+        if location in checked:
+            continue
+        if len(location) > LONGEST:
+            raise UnsafeModel(f"the tensor {tensor.name!r} is stored in a file whose name is far too long", where=path)
         parts = {*PurePosixPath(location).parts, *PureWindowsPath(location).parts}
         absolute = PurePosixPath(location).is_absolute() or PureWindowsPath(location).anchor
         memory = "_ORT_MEM_ADDR_" in location  # onnxruntime's own word for an address in memory
@@ -73,6 +97,7 @@ def _check_external(tensor: TensorProto, path: Path) -> None:
             )
         if not (folder / location).is_file():
             raise ModelError("a data file of the model is missing beside it", value=location, where=path)
+        checked.add(location)
 
 
 def _check_domains(model: ModelProto, path: Path) -> None:
@@ -150,16 +175,29 @@ def bodies(node: NodeProto) -> Iterator[GraphProto]:
         yield from attribute.graphs
 
 
-def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    graphs = [model.graph, *(step for info in model.training_info for step in (info.initialization, info.algorithm))]
+def _graphs(model: ModelProto) -> Iterator[GraphProto]:
+    yield model.graph
+    for info in model.training_info:
+        yield from (info.initialization, info.algorithm)
     for node in _nodes(model):
-        graphs.extend(bodies(node))
+        yield from bodies(node)
+
+
+def _tensors(model: ModelProto) -> Iterator[TensorProto]:
+    for node in _nodes(model):
         for attribute in node.attribute:
             yield attribute.t
             yield from attribute.tensors
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
-    for graph in graphs:
+    for graph in _graphs(model):
         yield from graph.initializer
-        for sparse in graph.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
+    for sparse in _sparse_tensors(model):
+        yield from (sparse.values, sparse.indices)
+
+
+def _sparse_tensors(model: ModelProto) -> Iterator[SparseTensorProto]:
+    for node in _nodes(model):
+        for attribute in node.attribute:
+            yield attribute.sparse_tensor
+            yield from attribute.sparse_tensors
+    for graph in _graphs(model):
+        yield from graph.sparse_initializer

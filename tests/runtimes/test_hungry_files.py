@@ -10,12 +10,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from onnx import TensorProto, helper
 
-from audit.errors import ModelError, UnsafeModel
+from audit._toml import number, parse_toml
+from audit.errors import ModelError, ProbeError, SettingsError, UnsafeModel
+from audit.probes.manifest import Manifest
+from audit.runtimes._onnx_safety import read_safely
 from audit.runtimes._torchscript_nesting import check_nesting
 from audit.runtimes._torchscript_pickles import check_names, check_tensors, read
 from audit.runtimes._torchscript_safety import _check_source
+from tests.support import onnx_networks as networks
 
 HERE = Path("model.pt")
 LARGE = 10**6  # bytes
@@ -164,3 +173,95 @@ def test_brackets_that_torch_does_not_see_are_not(text: str) -> None:
 def test_a_comment_hides_no_saving(code: str) -> None:
     with pytest.raises(UnsafeModel, match="the model's code names"):
         _check_source(code, HERE)
+
+
+def _sparse(*dims: int) -> onnx.ModelProto:
+    model = networks.small_cnn()
+    values = helper.make_tensor("few", TensorProto.FLOAT, [1], [1.0])
+    indices = helper.make_tensor("where", TensorProto.INT64, [1, len(dims)], [0] * len(dims))
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, dims))
+    return model
+
+
+def _stored_at(*places: str) -> onnx.ModelProto:
+    model = networks.small_cnn()
+    (first, *_) = model.graph.initializer
+    first.data_location = TensorProto.EXTERNAL
+    for place in places:
+        first.external_data.add(key="location", value=place)
+    return model
+
+
+def _of_axes(count: int) -> onnx.ModelProto:
+    model = networks.small_cnn()
+    model.graph.initializer[0].dims.extend([2**62] * count)
+    return model
+
+
+ONNX = {
+    "a sparse weight of terabytes": (lambda: _sparse(2**20, 2**20), "unpacks to far more numbers"),
+    "a weight of far too many axes": (lambda: _of_axes(100_000), "impossible shape"),
+    "a place of far too many folders": (lambda: _stored_at("a/" * 400_000 + "b"), "far too long"),
+    "a place named again and again": (lambda: _stored_at(*["net.data"] * 60_000, "gone"), "missing beside it"),
+}
+
+
+@pytest.mark.parametrize("name", ONNX)
+def test_an_onnx_file_is_refused_in_no_time(name: str, tmp_path: Path) -> None:
+    make, said = ONNX[name]
+    (tmp_path / "net.data").write_bytes(b"")
+    path = networks.save(make(), tmp_path / "net.onnx")
+    assert path.stat().st_size < 2 * LARGE
+    with within(), pytest.raises(ModelError, match=said):
+        read_safely(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".".join("a" * (LARGE // 2)) + " = 1",
+        f"[{'.'.join('a' * (LARGE // 2))}]",
+        "a = {" + ".".join("a" * (LARGE // 4)) + " = 1}",
+        "a = " + "9" * (LARGE // 2),
+        "a = " + "[" * (LARGE // 2),
+        "a = " + "{a=" * (LARGE // 4),
+    ],
+    ids=["names", "table", "inline", "digits", "lists", "tables"],
+)
+def test_settings_are_refused_in_no_time(text: str) -> None:
+    with within(), pytest.raises(SettingsError, match="malformed TOML"):
+        parse_toml(text.encode(), "bias-audit.toml")
+
+
+def test_a_number_larger_than_any_is_no_size() -> None:
+    with pytest.raises(SettingsError, match="can't be used"):
+        number("a number").read(10**400, "[input] scale")
+
+
+def test_settings_may_have_dots() -> None:
+    text = '[a.b.c]\nmean = [0.1, 0.2, 0.3]\nb.c = "... and so on ..."'
+    assert parse_toml(text.encode(), "x")["a"]["b"]["c"]["mean"] == [0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([f'{{"path": "{at}", "column{at}": 1}}' for at in range(20_000)], "far too many columns"),
+        (['{"path": ' + "[" * 900 + "]" * 900 + "}"], "no JSON object"),
+        (['{"path": ' + "[" * 100_000], "no JSON object"),
+        (['{"path": ' + "9" * 100_000 + "}"], "no JSON object"),
+    ],
+    ids=["columns", "lists", "open lists", "digits"],
+)
+def test_a_manifest_is_refused_in_no_time(lines: list[str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.jsonl").write_text("\n".join(lines))
+    with within(), pytest.raises(ProbeError, match=said):
+        Manifest().read(tmp_path)
+
+
+def test_a_parquet_manifest_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
+    column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(2_000_000, np.int32)), pa.array(["a.png"]))
+    pq.write_table(pa.table({f"c{at}": column for at in range(12)}), tmp_path / "manifest.parquet")
+    assert (tmp_path / "manifest.parquet").stat().st_size < LARGE / 10
+    with within(), pytest.raises(ProbeError, match="unpacks to far more than its size, got '2,000,000 rows'"):
+        Manifest().read(tmp_path)
