@@ -44,7 +44,7 @@ def candidates(model: ModelProto, outputs: Sequence[str]) -> Candidates:
     names, places = Names(graph.nodes, []), graph.places()
     pooled = {route.source for route in routes if route.source is not None and route.source in graph.producer}
     more = sorted(pooled - {place.tensor for place in places})
-    extra = [graph.place(tensor, _spoken(graph.producer[tensor].op_type), names) for tensor in more]
+    extra = [graph.place(tensor, _kind(graph, tensor), names) for tensor in more]
     places = sorted([*places, *_renamed(extra, places)], key=lambda place: graph.position[place.tensor])
     final = set().union(*(answers(graph, output) for output in outputs))
     return Candidates(
@@ -75,6 +75,20 @@ def _held(place: Place, read: Floated) -> Place:
 
 def _held_source(route: Route, read: Floated) -> Route:
     return dataclasses.replace(route, source=read.held.get(str(route.source), (route.source, ()))[0])
+
+
+def _kind(graph: Graph, tensor: str) -> str:
+    """The operator that makes a value; before operator set 17 a layer normalization is spelled out, and known by its
+    end: (x - mean) / spread * weight + bias."""
+    plain = _spoken(graph.producer[tensor].op_type)
+    names = [tensor]
+    for operator in ("Add", "Mul", "Div", "Sub"):
+        node = graph.producer.get(names[0]) if names else None
+        if node is None or node.op_type != operator:
+            return plain
+        names = graph.variables(node)
+    mean = graph.producer.get(names[-1]) if len(names) == 2 else None
+    return "layer_norm" if mean is not None and mean.op_type == "ReduceMean" else plain
 
 
 def _spoken(operator: str) -> str:
