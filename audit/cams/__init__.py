@@ -174,20 +174,9 @@ class Mapper:
 
     def _gradient(self, capture: Capture, targets: NDArray[np.int64]) -> NDArray[np.float32] | None:
         """Of the target's logit: exact from the weights where the head is a pool and a linear layer."""
-        import numpy as np
-
         if self.head is None or capture.activation is None:
             return capture.gradient(targets) if capture.gradient else None
-        weight, shape = of_classes(self.head.weight), capture.activation.shape
-        each = weight[targets] / np.float32(shape[2] * shape[3])
-        return np.broadcast_to(each[:, :, None, None], shape)
-
-
-def of_classes(weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A head's weight, one row a class: of a single logit class 1 is it, class 0 its negative."""
-    import numpy as np
-
-    return np.concatenate([-weight, weight]) if len(weight) == 1 else weight
+        return self.head.gradient(targets, capture.activation.shape)
 
 
 def logits_of(head: Head, activation: NDArray[Any]) -> NDArray[np.floating[Any]]:

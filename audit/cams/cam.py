@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from audit.cams import CAMS, CamInput, CamMethod, of_classes
+from audit.cams import CAMS, CamInput, CamMethod
 from audit.cams._arithmetic import weighted
+from audit.runtimes import by_class
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +17,7 @@ def compute(given: CamInput) -> NDArray[np.float32]:
     """Maps [B, h, w], signed: a cell that speaks against the class is negative. Their mean over space plus the bias
     is the logit."""
     assert given.weight is not None  # noqa: S101 `needs` promises it
-    return weighted(of_classes(given.weight)[given.targets], given.activation)
+    return weighted(by_class(given.weight)[given.targets], given.activation)
 
 
 CAMS.add(

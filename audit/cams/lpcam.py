@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from audit.cams import CAMS, CamInput, CamMethod, Sample, of_classes
+from audit.cams import CAMS, CamInput, CamMethod, Sample
 from audit.cams._arithmetic import ratio, weighted
 from audit.cams._contrast import against_class_0
 from audit.cams._prototypes import clustered
+from audit.runtimes import by_class
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,7 @@ def _prototypes(target: int, seen: NDArray[np.float32], head: Head) -> Prototype
     import numpy as np
 
     seen = seen[np.isfinite(seen).all(axis=(1, 2, 3))]
-    maps = weighted(np.repeat(of_classes(head.weight)[[target]], len(seen), axis=0), seen)
+    maps = weighted(np.repeat(by_class(head.weight)[[target]], len(seen), axis=0), seen)
     on = maps > ON_THE_CLASS * np.maximum(maps.max(axis=(1, 2), keepdims=True, initial=0), 0)
     cells = seen.transpose(0, 2, 3, 1)
     own, around = clustered(cells[on], CLUSTERS), clustered(cells[~on], CLUSTERS)

@@ -64,6 +64,20 @@ class Head:
     weight: NDArray[np.float32]  # [K, C]
     bias: NDArray[np.float32]  # [K]
 
+    def gradient(self, targets: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Of each image's target logit by an activation of this shape [B, C, h, w]: every cell counts alike."""
+        import numpy as np
+
+        each = by_class(self.weight)[targets] / np.float32(shape[2] * shape[3])
+        return np.broadcast_to(each[:, :, None, None], shape)
+
+
+def by_class(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A head's weight, one row a class: of a single logit class 1 is it, class 0 its negative."""
+    import numpy as np
+
+    return np.concatenate([-weight, weight]) if len(weight) == 1 else weight
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:

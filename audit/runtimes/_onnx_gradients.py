@@ -29,18 +29,6 @@ NO_TORCH = (
 )
 
 
-def of_head(head: Head, activation: NDArray[np.float32]) -> Gradient:
-    """Every cell counts alike: the class's weight over the number of cells."""
-    import numpy as np
-
-    def gradient(targets: NDArray[np.int64]) -> NDArray[np.float32]:
-        weight = np.concatenate([-head.weight, head.weight]) if len(head.weight) == 1 else head.weight
-        each = weight[targets] / np.float32(activation.shape[2] * activation.shape[3])
-        return np.broadcast_to(each[:, :, None, None], activation.shape)
-
-    return gradient
-
-
 class Backward:
     """The tail in torch, made when the first values are there and compared with onnxruntime's logits.
 

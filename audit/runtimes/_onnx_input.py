@@ -49,7 +49,9 @@ def computes_in_half(model: ModelProto) -> bool:
 
 
 def _computes_in(model: ModelProto, kind: int) -> bool:
-    return any(tensor.data_type == kind for tensor in model.graph.initializer)
+    """Whether weights are of this type, wherever the file keeps them."""
+    written = (one.t for node in model.graph.node if node.op_type == "Constant" for one in node.attribute)
+    return any(tensor.data_type == kind for tensor in (*model.graph.initializer, *written))
 
 
 def _spec(value: ValueInfoProto) -> TensorSpec:

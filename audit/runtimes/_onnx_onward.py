@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError
 from audit.runtimes._agreement import FUSED_TOLERANCE, HALF_TOLERANCE, TOLERANCE, apart
+from audit.runtimes._onnx_input import computes_in_half
 from audit.runtimes._onnx_session import Sessions, run_session
 from audit.runtimes._onnx_tail import CHANGED, NoTail, Tail
 
@@ -105,12 +106,9 @@ class Rerun:
 def tolerance_of(model: ModelProto, *, fused: bool = False) -> float:
     """How far, relative, the logits of a network may be off when a part of it runs by itself; `fused`: against what
     onnxruntime has optimized."""
-    from onnx import TensorProto
-
-    half = any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer)
     if any("QuantizeLinear" in node.op_type or node.op_type.startswith("QLinear") for node in model.graph.node):
         return FUSED_TOLERANCE if fused else HALF_TOLERANCE
-    return HALF_TOLERANCE if half else TOLERANCE
+    return HALF_TOLERANCE if computes_in_half(model) else TOLERANCE
 
 
 def table(values: NDArray[Any]) -> NDArray[np.float32]:

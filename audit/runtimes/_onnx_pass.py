@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import itertools
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from audit.errors import ModelError
 from audit.runtimes import Capture, Head, Request
-from audit.runtimes._onnx_gradients import NO_TORCH, Backward, of_head
+from audit.runtimes._onnx_gradients import NO_TORCH, Backward
 from audit.runtimes._onnx_onward import Onward, Piece, Rerun, table, tolerance_of
 from audit.runtimes._onnx_tail import tail_of
 from audit.runtimes._onnx_taps import Taps
@@ -108,5 +109,5 @@ class Pass:
 
     def _gradient(self, pieces: Sequence[Piece], activation: NDArray[np.float32] | None) -> Gradient | None:
         if self._head is not None and activation is not None:
-            return of_head(self._head, activation)
+            return functools.partial(self._head.gradient, shape=activation.shape)
         return self._backward.of(pieces) if self._backward is not None else None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from audit.runtimes._layers import PLAIN
 from audit.runtimes._onnx_graph import TO_FIRST, Place
+from audit.runtimes._onnx_input import computes_in_half
 from audit.runtimes._onnx_lift import OLDEST, operator_set
 
 if TYPE_CHECKING:
@@ -27,12 +28,12 @@ class Taps:
     """
 
     def __init__(self, model: ModelProto) -> None:
-        from onnx import ModelProto, TensorProto
+        from onnx import ModelProto
 
         self._model = ModelProto()
         self._model.CopyFrom(model)
         self._opset = operator_set(model) or OLDEST
-        self._half = any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer)
+        self._half = computes_in_half(model)
         self._known = {value.name: value for value in model.graph.output}
         self._made: dict[tuple[str, ...], str] = {}
         self._outputs: dict[str, None] = {}

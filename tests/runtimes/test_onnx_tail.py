@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from audit.cams import CAMS, Mapper
 from audit.errors import ModelError
 from audit.runtimes import Request, last_map, open_model
+from audit.runtimes._agreement import HALF_TOLERANCE
+from audit.runtimes._onnx_onward import tolerance_of
 from audit.runtimes._onnx_taps import Taps
 from tests.support import onnx_networks as networks
 from tests.support.onnx_networks import onnx
@@ -104,6 +106,18 @@ def test_half_precision_and_data_beside_the_file(tmp_path: Path) -> None:
     assert captured.activation is not None
 
     np.testing.assert_allclose(captured.tail(captured.activation), captured.outputs, rtol=1e-2, atol=1e-2)
+
+
+def test_half_precision_is_known_by_weights_in_nodes_too() -> None:
+    half = networks.small_cnn(dtype="float16")
+    written = [
+        onnx.helper.make_node("Constant", [], [one.name], name=one.name, value=one) for one in half.graph.initializer
+    ]
+    nodes = [*written, *half.graph.node]
+    del half.graph.initializer[:], half.graph.node[:]
+    half.graph.node.extend(nodes)
+
+    assert tolerance_of(half) == HALF_TOLERANCE != tolerance_of(networks.small_cnn())
 
 
 def test_logits_that_do_not_depend_on_a_layer_stay(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ import pytest
 import audit
 import audit.trust
 from audit._rows import plain
-from audit.cams import CAMS, CamInput, CamMethod, of_classes
+from audit.cams import CAMS, CamInput, CamMethod
 from audit.errors import Interrupted, MachineError, ModelError, SettingsError
 from audit.records import read_run
 from audit.result import AuditResult, Estimate, Skipped, Trust
-from audit.runtimes import _onnx_onward
+from audit.runtimes import _onnx_onward, by_class
 from audit.runtimes import onnx as onnx_runtime
 from audit.trust._passes import cost
 from tests.support import onnx_networks as networks
@@ -58,7 +58,7 @@ def turned() -> Iterator[str]:
 
     def compute(given: CamInput) -> np.ndarray:
         assert given.weight is not None
-        weight = of_classes(given.weight)
+        weight = by_class(given.weight)
         signs = np.sign(weight[given.targets, 0] - weight[1 - given.targets, 0])
         return middle(given) * np.where(signs < 0, -1, 1).astype(np.float32)[:, None, None]
 
