@@ -77,6 +77,7 @@ def test_a_map_that_is_not_supported_makes_it_a_caution() -> None:
         target="predicted",
         images=32,
         subjects=32,
+        cells=49,
         checks=(),
     )
     result = dataclasses.replace(told.result, trust=state)
