@@ -20,7 +20,8 @@ def benjamini_hochberg(p: Floats) -> Floats:
     """Benjamini and Hochberg's step-up: of what has an adjusted p of at most alpha, on average at most the share alpha
     is flagged falsely, for independent and for positively dependent tests (1995, 2001). [T] in, [T] out."""
     order = np.argsort(p, kind="stable")
-    ranked = p[order] * len(p) / np.arange(1, len(p) + 1)
+    # The factor first: the last one is then exactly 1, and no adjusted p falls below its own by rounding.
+    ranked = p[order] * (len(p) / np.arange(1, len(p) + 1))
     steps = np.minimum.accumulate(ranked[::-1])[::-1]
     return _in_place(order, steps)
 

@@ -44,3 +44,10 @@ def test_order_of_the_tests_does_not_matter(adjust) -> None:  # type: ignore[no-
     assert (adjust(p) >= p).all()
     assert (adjust(p) <= 1).all()
     assert adjust(np.array([])).tolist() == []
+
+
+def test_no_adjusted_p_is_below_its_own_by_rounding() -> None:
+    for count in range(1, 60):
+        p = np.random.default_rng(count).random(count)
+        assert (benjamini_hochberg(p) >= p).all()
+        assert (holm(p) >= p).all()
