@@ -275,7 +275,7 @@ def test_with_map_and_regions_everything_is_there() -> None:
     focus = [m for m in plan(context())[0] if m.family == "focus"]
 
     of_both = len(BY_REGION) * 2 + len(OF_MAP) + 1
-    assert len(focus) == (of_both * len(TARGETS) + len(EVIDENCE) * 2) * len(DECISIONS)
+    assert len(focus) == (of_both * len(TARGETS) + len(EVIDENCE) * (2 + 1)) * len(DECISIONS)  # and the whole picture
 
 
 def test_all_of_it_is_diagnostic_and_takes_no_side() -> None:
