@@ -27,7 +27,7 @@ from tests.support import torch_zoo as zoo  # noqa: E402 as above
 from tests.support.tapped import Tapped  # noqa: E402 as above
 from tests.support.torch_networks import noise  # noqa: E402 as above
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_thread")]
 
 FORMS = ("onnx", "traced", "exported")
 MAPPED = [name for name in zoo.ZOO if name != "perceptron"]
@@ -43,14 +43,6 @@ TARGETS = np.array([0, 1, 1])
 # is divided by the sum of a channel that has both signs and adds up to next to nothing.
 NEAR = {"ablationcam": 5e-5, "xgradcam": 5e-5}
 Maps = dict[str, NDArray[np.float64]]  # by library and method
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

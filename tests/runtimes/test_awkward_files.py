@@ -3,7 +3,7 @@ and loops."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,7 @@ from tests.support import torch_zoo as zoo  # noqa: E402 as above
 from tests.support.eager import watch  # noqa: E402 as above
 from tests.support.torch_files import BATCH, SIZE, assert_as_eager, captured, exported, written  # noqa: E402 as above
 
-pytestmark = pytest.mark.torch
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.mark.parametrize("version", [8, 11])

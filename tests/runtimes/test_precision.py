@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from tests.support import torch_networks as networks  # noqa: E402 as above
 from tests.support import torch_zoo as zoo  # noqa: E402 as above
 from tests.support.eager import SEEN, TOKENS, as_map, reduced, watch  # noqa: E402 as above
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_thread")]
 
 # Half of itself, or float32 outside and float16 inside, as onnxruntime's own converter writes it.
 HALF = ("onnx", "converted", "traced", "scripted", "frozen", "exported")
@@ -42,14 +41,6 @@ LAYERS = {
     "vgg": ["module.features.0", "module.features.3", "module.classifier.0"],
     "all-convolutional": ["module.body.1", "module.body.3", "module.classes"],
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def written(network: nn.Module, folder: Path, form: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from audit.runtimes import Description, Layer, Model, Request, last_map, open_mo
 from tests.support import torch_zoo as zoo  # noqa: E402 as above
 from tests.support.torch_networks import noise  # noqa: E402 as above
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_thread")]
 
 SEEN = ("relu", "relu6", "leaky_relu", "silu", "gelu", "hard_swish")
 WORDS = {"hardswish": "hard_swish", "hardtanh": "relu6"}
@@ -73,14 +72,6 @@ def eager(network: nn.Module, images: Tensor, at: int, changed: np.ndarray | Non
     with Replaced(at, changed, spare) as mode:
         logits = network(images)
     return logits, mode
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

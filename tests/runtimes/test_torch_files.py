@@ -14,7 +14,7 @@ from audit.errors import ModelError, UsageError  # noqa: E402 torch is an extra
 from audit.runtimes import REDUCTIONS, Model, Request, open_model  # noqa: E402 as above
 from tests.support import torch_networks as networks  # noqa: E402 as above
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_thread")]
 
 HOW = ("scripted", "traced", "frozen", "exported")
 NETWORKS = {
@@ -28,14 +28,6 @@ NETWORKS = {
     "one-sigmoid": lambda: networks.Plain(classes=1, end=torch.nn.Sigmoid()),
     "silu": lambda: networks.Plain(activation=torch.nn.SiLU()),
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # networks this small lose more to threads than they gain
-    yield
-    torch.set_num_threads(before)
 
 
 def opened(network: torch.nn.Module, folder: Path, how: str = "scripted", size: int = 24) -> Model:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -24,19 +23,11 @@ from audit.runtimes import (  # noqa: E402 torch is an extra
 )
 from tests.support.data import shared_data  # noqa: E402 as above
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_thread")]
 MODELS = {
     "gender": (112, (122.782, 117.001, 104.298), 1.0, 256.0),
     "gender_imdb_rgb": (128, (0.0, 0.0, 0.0), 255.0, 1.0),
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def faces(

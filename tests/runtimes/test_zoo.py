@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tests.support import torch_zoo as zoo  # noqa: E402 as above
 from tests.support.eager import SEEN, TOKENS, as_map, reduced, watch  # noqa: E402 as above
 from tests.support.torch_networks import noise  # noqa: E402 as above
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_thread")]
 
 FROZEN = ("residual", "depthwise-se", "vit-pooled")  # the same graph as a scripted file's, without names
 CASES = [
@@ -27,14 +26,6 @@ CASES = [
     for name in zoo.ZOO
     for form in zoo.FORMATS
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

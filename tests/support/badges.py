@@ -7,13 +7,14 @@ import dataclasses
 import importlib.util
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 import audit
 from audit.demo.probe_set import Picture, balanced_pictures
 from audit.result import AuditResult
+from tests.support.threads import one_thread
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "planted_badge.py"
 
@@ -49,19 +50,6 @@ class Planted:
         raise KeyError(measure)
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """The same weights wherever it runs: sums in one order."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def audited(folder: Path, *, seed: int, people: int = 90, correlations: Sequence[float] = ()) -> list[Planted]:
     """Train a network for each correlation and audit it on one probe set."""
     planted = example()
@@ -69,7 +57,8 @@ def audited(folder: Path, *, seed: int, people: int = 90, correlations: Sequence
     seen = balanced_pictures(subjects_per_cell=40, pictures=2, seed=1)
     probe = planted.write_probe(folder / "probe", seen, seed=1)
     found = []
-    with _one_thread(), contextlib.redirect_stdout(io.StringIO()):
+    # The same weights wherever it runs.
+    with one_thread(), contextlib.redirect_stdout(io.StringIO()):
         for correlation in correlations or planted.CORRELATIONS:
             model = planted.write_model(folder, learned, correlation, seed)
             found.append(Planted(correlation, audit.run_audit(model, probe=probe)))
