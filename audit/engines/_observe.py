@@ -66,15 +66,11 @@ def _maps(
     """Maps [B, h, w] for each of several targets, clipped at 0, NaN where an image has no such target."""
     if plan.mapper is None or capture.activation is None:
         return {}
-    every = np.stack(list(targets.values()))
-    wanted, place = _columns(every)
+    wanted, place = _columns(np.stack(list(targets.values())))
     made = [np.maximum(m, 0) for m in plan.mapper.maps_of(plan.model, capture, images, list(wanted))]
     maps: dict[str, NDArray[np.float32]] = {}
-    for name, own, at in zip(targets, every, place, strict=True):
-        alike = next((known for known in maps if np.array_equal(targets[known], own)), None)
-        if alike is not None:  # one and the same array: what is measured on it is measured once
-            maps[name] = maps[alike]
-        elif (at == at[:1]).all():
+    for name, at in zip(targets, place, strict=True):
+        if (at == at[:1]).all():
             maps[name] = made[int(at[0]) if len(at) else 0]
         else:
             maps[name] = np.stack(made)[at, np.arange(len(at))]

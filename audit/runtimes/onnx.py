@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from onnx import ModelProto
     from onnxruntime import InferenceSession
 
+    from audit.runtimes._onnx_trials import Run
+
 
 class OnnxModel:
     """An opened ONNX file.
 
-    Two sessions are kept until the first batch has been through both: the file as it is, and a copy with taps. If
-    tapping changed the outputs, they come from the untouched one from then on.
+    Two sessions are open until the first batch: the file as it is, which answers first and is closed, and a copy with
+    taps. If tapping changed the outputs, the untouched one is opened again and they come from it from then on.
 
     Args:
         path: the file.
@@ -93,16 +95,11 @@ class OnnxModel:
         check_size(self.batch, shape[1:], self.path)
         self._shape = shape
         noise = noise_for(self.inputs[0], (self.batch or 1, *shape[1:]))
-        pictures = {self.inputs[0].name: noise}
-
-        def run(model: bytes, names: Sequence[str], feed: Mapping[str, NDArray[Any]] = pictures) -> list[NDArray[Any]]:
-            return run_session(self._sessions.open(model, optimize=False), names, dict(feed), trial=self.path)
-
         model, unlifted = self._graph()
         check_values(model, self.inputs[0].name, noise.shape, self.path)
         self._seen = look_inside(
             model,
-            run,
+            self._trials(self._sessions, noise),
             inputs=self.inputs,
             outputs=self.outputs,
             half=computes_in_half(model),
@@ -111,6 +108,15 @@ class OnnxModel:
             folder=self.path.parent.resolve(),
         )
         return self._steadied(self._seen.description)
+
+    def _trials(self, sessions: Sessions, noise: NDArray[Any]) -> Run:
+        """Runs a changed copy of the model once, on these pictures unless others are given."""
+        pictures = {self.inputs[0].name: noise}
+
+        def run(model: bytes, names: Sequence[str], feed: Mapping[str, NDArray[Any]] = pictures) -> list[NDArray[Any]]:
+            return run_session(sessions.open(model, optimize=False), names, dict(feed), trial=self.path)
+
+        return run
 
     def _steadied(self, description: Description) -> Description:
         """With a note where the answers are not steady."""
@@ -150,11 +156,7 @@ class OnnxModel:
     def randomized(self, share: float, seed: int) -> Randomized:
         other, layers, of = redrawn(self._graph()[0], self.path, share, seed)
         sessions = self._sessions.of(serialized(other, self.path))
-        noise = {self.inputs[0].name: noise_for(self.inputs[0], (self.batch or 1, *self._shape[1:]))}
-
-        def run(model: bytes, names: Sequence[str], feed: Mapping[str, NDArray[Any]] = noise) -> list[NDArray[Any]]:
-            return run_session(sessions.open(model, optimize=False), names, dict(feed), trial=self.path)
-
+        run = self._trials(sessions, noise_for(self.inputs[0], (self.batch or 1, *self._shape[1:])))
         changed = OnnxModel(self.path, other, sessions, changed_from=self)
         changed._seen = look_again(other, run, self._described(), half=computes_in_half(other))
         heads = changed._seen.description.heads
