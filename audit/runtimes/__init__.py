@@ -253,17 +253,16 @@ def last_map(layers: Sequence[Layer]) -> Layer | None:
 
 
 def default_layers(layers: Sequence[Layer], most: int = 6) -> tuple[Layer, ...]:
-    """At most `most` maps spread evenly over the depth, the last convolution (or what follows it) always among them; of
-    a network without any map as many vectors.
+    """At most `most` maps spread evenly over the depth, the last one that is read always among them: what follows the
+    last convolution, or in a network that goes on without one (DenseNet's last normalization, a vision transformer's
+    blocks) what its head reads. Of a network without any map as many vectors.
 
     Bare convolutions stand back where there are enough maps after a non-linearity: their values below 0 are clipped.
     """
     can = [layer for layer in layers if layer.reason is None]
-    can = [layer for layer in can if layer.spatial] or can
+    can = [layer for layer in can if layer.spatial and not layer.unread] or can
     if not can:
         return ()
-    last = max((i for i, layer in enumerate(can) if layer.convolution), default=len(can) - 1)
-    can = can[: last + 1]
     settled = [layer for layer in can if layer.kind != "conv" or layer is can[-1]]
     if len(settled) >= most:
         can = settled

@@ -8,16 +8,18 @@ from audit.runtimes import Layer, default_layers
 
 
 def layers(kinds: str) -> list[Layer]:
-    """One layer a letter: r a ReLU after a convolution, c a bare convolution, v a vector, x out of reach."""
+    """One layer a letter: r a ReLU after a convolution, c a bare convolution, t a map that no convolution makes, u one
+    that nothing reads, v a vector, x out of reach."""
     return [
         Layer(
             name=f"{place}{letter}",
-            kind="conv" if letter == "c" else "relu",
+            kind={"c": "conv", "t": "gelu", "u": "gelu"}.get(letter, "relu"),
             shape=(8,) if letter == "v" else (8, 4, 4),
             depth=(place + 1) / len(kinds),
             convolution=letter in "rc",
             non_negative=letter != "c",
             reason="it stands in a branch" if letter == "x" else None,
+            unread=letter == "u",
         )
         for place, letter in enumerate(kinds)
     ]
@@ -50,6 +52,18 @@ def test_the_last_convolution_or_what_follows_it_is_always_among_them(kinds: str
     last = max(place for place, letter in enumerate(kinds) if letter in "rc")
 
     assert chosen(kinds).endswith(f"{last}{kinds[last]}")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ("cttttttttttu", "1t 3t 5t 6t 8t 10t"),  # a vision transformer: one convolution, and its last block unread
+        ("cttu", "0c 1t 2t"),
+        ("rccrcccrcccrct", "0r 3r 5c 8c 10c 13t"),  # a dense network: a normalization and ReLU behind the last one
+    ],
+)
+def test_what_goes_on_behind_the_last_convolution_is_looked_at(kinds: str, expected: str) -> None:
+    assert chosen(kinds) == expected
 
 
 def test_all_are_taken_of_a_few() -> None:
