@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from audit.runtimes._layers import Layout
-from audit.runtimes._onnx_names import Names
+from audit.runtimes._onnx_names import Names, module_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -144,10 +144,12 @@ class Graph:
     def place(self, tensor: str, kind: str, names: Names, *, spelled: bool = False) -> Place:
         """A value as a layer; `spelled`: its function is put together from several operators."""
         node = self.producer[tensor]
-        behind = self._convolution_behind(tensor, first=True)
+        behind = self._behind(tensor, CONVOLUTIONS, first=True)
         return Place(
             tensor=tensor,
-            name=names.name(node, near=self._near(behind, kind), word=kind.replace("_", "") if spelled else None),
+            name=names.name(
+                node, near=self._near(tensor, behind, kind), word=kind.replace("_", "") if spelled else None
+            ),
             kind=kind,
             convolution=behind is not None,
             non_negative=self._non_negative(node, kind),
@@ -166,13 +168,13 @@ class Graph:
         lowest = self.scalar(node.input[1]) if node.op_type == "Clip" and len(node.input) > 1 else None
         return kind in NON_NEGATIVE or (lowest is not None and lowest >= 0)
 
-    def _near(self, convolution: NodeProto | None, kind: str) -> str | None:
-        """A name from the convolution's weights, `features.0` of `features.0.weight`."""
-        weight = convolution.input[1] if convolution is not None else ""
-        if not weight.endswith(".weight"):
-            return None
-        stem = weight.removesuffix(".weight")
-        return stem if kind == "conv" else f"{stem}.{kind}"
+    def _near(self, tensor: str, behind: NodeProto | None, kind: str) -> str | None:
+        """A name from the weights behind a value: of its convolution, else of a linear layer or normalization."""
+        maker = (
+            behind or self._behind(tensor, {"Gemm", "MatMul"}, first=True) or self._behind(tensor, NORMS, first=True)
+        )
+        module = module_of(maker.input[1]) if maker is not None else None
+        return module if module is None or kind == "conv" else f"{module}.{kind}"
 
     def _gated(self) -> tuple[dict[str, str], set[str]]:
         """Products x * gate(x), such as SiLU and GELU where they are spelled out: kind by value, and what is inside."""
@@ -257,18 +259,19 @@ class Graph:
                     names.append(user.output[0])
         return False
 
-    def _convolution_behind(self, tensor: str, *, first: bool = False) -> NodeProto | None:
-        """The convolution that makes a value, with only normalization, additions and one non-linearity in between."""
+    def _behind(self, tensor: str, makers: set[str], *, first: bool = False) -> NodeProto | None:
+        """The convolution (or what else) that makes a value, with only normalization, additions and one non-linearity
+        in between."""
         seen, names = {tensor}, [(tensor, first)]
         while names:
             name, may_pass = names.pop()
             node = self.producer.get(name)
             if node is None or name in self.constants:
                 continue
-            if node.op_type in CONVOLUTIONS:
+            if node.op_type in makers:
                 return node
             passes = node.op_type in LINEAR or (may_pass and node.op_type in ELEMENTWISE | set(ACTIVATIONS))
-            for source in self.variables(node) if passes else ():
+            for source in reversed(self.variables(node)) if passes else ():  # the first, by habit not a shortcut, first
                 if source not in seen:
                     seen.add(source)
                     # Inside a spelled-out function such as GELU further elementwise steps belong to it.

@@ -14,12 +14,19 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 
+# A name with nothing of the author's in it, once the operator's own word has been made an n of: `n`, `n_48`, `n@3`.
+_NUMBERED = re.compile(r"(node_?)?n?[_@]*\d*")
+# What writers put behind the name of a module to name its weights: torch, Caffe2, Paddle and TensorFlow.
+_OF_WEIGHTS = re.compile(r"(/BiasAdd)?[./_](weights?|kernel|[wW]|scale|gamma|s)([_:]0|_fused_bn|_quantized)*$")
+
+
 class Names:
     """Gives each node one name, never twice the same. `makers` are the nodes that make layers.
 
     torch's exporter writes `/layer1/layer1.0/relu/Relu` for what the author calls `layer1.0.relu`; its newer one
     keeps the author's path beside the node. Where a module holds several operators the operator's own name is
-    added. A node without a name is called after the weights it uses or after its value.
+    added. A node without a name, or with one that its writer has numbered (`Relu_48`, `n17`), is called after the
+    weights around it where those have better ones, else after its value.
     """
 
     def __init__(self, nodes: Iterable[NodeProto], makers: Iterable[NodeProto]) -> None:
@@ -34,7 +41,7 @@ class Names:
 
         Args:
             node: what makes the layer.
-            near: made from the weights around it, for a node without a name.
+            near: made from the weights around it, for a node whose own name says nothing.
             word: the function that it ends, where that is put together from several operators: said for its own.
         """
         scope = _scope(node)
@@ -42,7 +49,8 @@ class Names:
             operator = self._numbered(scope, word) if word else node.name.rsplit("/", 1)[-1].lower()
             plain = ".".join(scope if scope and scope not in self._shared else (*scope, operator))
         else:
-            plain = node.name or near or node.output[0]
+            told = "" if _NUMBERED.fullmatch(node.name.replace(node.op_type, "n", 1)) else node.name
+            plain = told or near or node.name or node.output[0]
         return self._unique(plain)
 
     def _numbered(self, scope: tuple[str, ...], word: str) -> str:
@@ -50,6 +58,13 @@ class Names:
         before = self._words[scope, word]
         self._words[scope, word] += 1
         return f"{word}_{before}" if before else word
+
+
+def module_of(weight: str) -> str | None:
+    """The module that a weight belongs to, `features.0` of `features.0.weight`; None: its name does not say."""
+    found = _OF_WEIGHTS.search(weight)
+    module = weight[: found.start()] if found else ""
+    return module if any(map(str.isalpha, module)) and "__" not in module else None
 
 
 def _scope(node: NodeProto) -> tuple[str, ...]:

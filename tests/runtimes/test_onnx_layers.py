@@ -114,6 +114,51 @@ def test_nameless_nodes_are_called_after_their_weights(tmp_path: Path) -> None:
     assert [layer.name for layer in layers] == ["stem.conv.relu", "last"]
 
 
+@pytest.mark.parametrize(
+    ("numbered", "weights", "expected"),
+    [
+        ("{op}_{at}", "features.{at}.weight", ["features.0.relu", "features.2.relu", "features.6"]),
+        ("n{at}", "gpu_0/conv{at}_w_0", ["gpu_0/conv0.relu", "gpu_0/conv2.relu", "gpu_0/conv6"]),
+        ("{op}@{at}", "conv2d_{at}.w_0", ["conv2d_0.relu", "conv2d_2.relu", "conv2d_6"]),
+        ("{at}", "b{at}/Conv2D/kernel:0", ["b0/Conv2D.relu", "b2/Conv2D.relu", "b6/Conv2D"]),
+        ("{op}__{at}", "b{at}/BiasAdd_weights_fused_bn", ["b0.relu", "b2.relu", "b6"]),
+        ("{op}_{at}", "onnx::Conv_{at}", ["Relu_1", "Relu_5", "Conv_6"]),  # folded, so that no name is left
+        ("{op}__{at}", "Conv__{at}_weights_fused_bn", ["Relu__1", "Relu__5", "Conv__6"]),
+        ("act{at}", "conv{at}.weight", ["act1", "act5", "act6"]),  # the author's own
+    ],
+)
+def test_numbered_nodes_are_called_after_the_weights_behind_them(
+    numbered: str, weights: str, expected: list[str], tmp_path: Path
+) -> None:
+    net = networks.Net()
+
+    def add(op: str, *inputs: str) -> str:
+        return net.add(op, *inputs, name=numbered.format(op=op, at=len(net.nodes)), out=f"r{len(net.nodes)}")
+
+    def conv(x: str, into: int, out: int) -> str:
+        return add("Conv", x, net.weight(net.random.normal(size=(out, into, 1, 1)), weights.format(at=len(net.nodes))))
+
+    stem = add("Relu", conv("image", 3, 4))
+    way, shortcut = conv(stem, 4, 4), conv(stem, 4, 4)
+    last = add("GlobalAveragePool", conv(add("Relu", add("Add", way, shortcut)), 4, 2))
+    made = net.model(("b", 3, 8, 8), {last: ("b", 2, 1, 1)})
+
+    assert [layer.name for layer in describe(made, tmp_path).layers] == expected
+
+
+def test_a_relu_with_no_convolution_before_it_is_called_after_what_is(tmp_path: Path) -> None:
+    net = networks.Net()
+    x = net.add("MaxPool", net.conv("image", (3, 4), 3, name="Conv_0"), kernel_shape=[2, 2], strides=[2, 2])
+    norm = [net.weight(np.ones(4), f"block1.norm.{word}") for word in ("weight", "bias", "mean", "var")]
+    x = net.add("Relu", net.add("BatchNormalization", x, *norm, name="BatchNormalization_2"), name="Relu_3")
+    x = net.add("Flatten", net.add("GlobalMaxPool", x))
+    x = net.add("Gemm", x, net.weight(net.random.normal(size=(4, 5)), "fc1_w_0"), name="n6")
+    net.add("Gemm", net.add("Relu", x, name="n7"), net.weight(net.random.normal(size=(5, 2))), out="out")
+    layers = describe(net.model(("b", 3, 8, 8), {"out": ("b", 2)}), tmp_path).layers
+
+    assert [layer.name for layer in layers] == ["Conv_0", "block1.norm.relu", "fc1.relu"]
+
+
 def test_the_newer_exporter_of_torch_keeps_the_path_beside_the_node(tmp_path: Path) -> None:
     made = networks.small_cnn()
     for node, module in zip(made.graph.node, ["stem", "stem.act", "body", "body.act"], strict=False):
