@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # Lower floors never import higher ones; a room on a floor may use its own.
 FLOORS = [
     {"errors", "inputs", "json", "grids"},
-    {"files"},
+    {"files", "parquet_pages"},
+    {"parquet"},
     {"rows"},
     {"trust_rows", "map_rows"},
     {"registry", "result", "result_tables"},

@@ -8,12 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from audit._parquet import ParquetTable, most_cells
 from audit.errors import ProbeError
 from audit.probes import LAYOUTS, Listing
 from audit.probes._csv import Cells, check_names, read_csv, read_text
-
-_MOST_CELLS = 20_000_000  # of a small Parquet file
-_MOST_BYTES = 2**28
 
 
 class Manifest:
@@ -59,33 +57,23 @@ def _read_jsonl(path: Path) -> Cells:
             raise ProbeError(f"the line is no JSON object: {error}", where=where) from None
     names = dict.fromkeys(name for row in rows for name in row)
     check_names(names, path)
+    cells, most = len(rows) * len(names), most_cells(path.stat().st_size)
+    if cells > most:
+        raise ProbeError(
+            "the manifest unpacks to far more than its size",
+            value=f"{len(rows):,} lines with {len(names):,} names",
+            allowed=f"at most {most:,} cells",
+            where=path,
+        )
     return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _read_parquet(path: Path) -> Cells:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-        _check_size(file.metadata, path)
-        table = file.read()
-        check_names(table.column_names, path)
-        return {
-            name: [_cell(value, f"{path}, column {name}") for value in table[name].to_pylist()]
-            for name in table.column_names
-        }
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ProbeError(f"the manifest is no Parquet file that can be read: {error}", where=path) from None
-
-
-def _check_size(told: Any, path: Path) -> None:
-    """A few bytes of a Parquet file can stand for any number of rows."""
-    groups = (told.row_group(at) for at in range(told.num_row_groups))
-    unpacked = sum(group.total_byte_size for group in groups)
-    held = path.stat().st_size
-    if told.num_rows * told.num_columns > _MOST_CELLS + 50 * held or unpacked > _MOST_BYTES + 100 * held:
-        raise ProbeError("the manifest unpacks to far more than its size", value=f"{told.num_rows:,} rows", where=path)
+    file = ParquetTable(path, "the manifest", ProbeError)
+    names = file.schema.names
+    check_names(names, path)
+    table = file.read(names)
+    return {name: [_cell(value, f"{path}, column {name}") for value in table[name].to_pylist()] for name in names}
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

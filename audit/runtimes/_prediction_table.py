@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from audit._parquet import ParquetTable
 from audit.errors import ModelError
 
 if TYPE_CHECKING:
@@ -176,29 +177,21 @@ def _csv(path: Path) -> tuple[list[str], Callable[[list[str]], pa.Table]]:
 
 def _parquet(path: Path) -> tuple[list[str], Callable[[list[str]], pa.Table]]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    try:
-        file = pq.ParquetFile(path)
-        schema = file.schema_arrow
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ModelError(f"the table is no Parquet file that can be read: {_first_line(error)}", where=path) from None
+    table = ParquetTable(path, "the table", ModelError)
 
     def read(wanted: list[str]) -> pa.Table:
         for name in wanted:
-            kind = schema.field(name).type
+            kind = table.schema.field(name).type
             if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
                 raise ModelError(
                     f"the column {name} holds {kind}, not one text or number a row",
                     where=path,
                     allowed="plain columns of text or numbers",
                 )
-        try:
-            return file.read(columns=wanted)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise ModelError(f"the table can't be read: {_first_line(error)}", where=path) from None
+        return table.read(wanted)
 
-    return list(schema.names), read
+    return table.schema.names, read
 
 
 def _first_line(error: Exception) -> str:
@@ -236,8 +229,7 @@ def _plain(text: str) -> str:
 
 def _decisions(column: pa.ChunkedArray, path: Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """The words that occur, sorted, and for each row the index of its own, -1 where the cell is empty."""
-    coded = column.combine_chunks()
-    coded = coded if hasattr(coded, "indices") else coded.dictionary_encode()
+    coded = column.combine_chunks().dictionary_encode()
     said = [_word(value) for value in coded.dictionary.to_pylist()]
     words = tuple(sorted({word for word in said if word is not None}))
     if len(words) > _MOST_CLASSES:
@@ -266,8 +258,6 @@ def _numbers(column: pa.ChunkedArray, name: str, path: Path) -> NDArray[np.float
     import pyarrow.compute as pc
 
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = pc.utf8_trim_whitespace(column)
         column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import struct
 import time
 import tracemalloc
@@ -10,10 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import onnx
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from onnx import TensorProto, helper
 
@@ -250,18 +248,11 @@ def test_settings_may_have_dots() -> None:
         (['{"path": ' + "[" * 900 + "]" * 900 + "}"], "no JSON object"),
         (['{"path": ' + "[" * 100_000], "no JSON object"),
         (['{"path": ' + "9" * 100_000 + "}"], "no JSON object"),
+        (["{}"] * 300_000 + [json.dumps(dict.fromkeys(map(str, range(1000))))], "unpacks to far more than its size"),
     ],
-    ids=["columns", "lists", "open lists", "digits"],
+    ids=["columns", "lists", "open lists", "digits", "cells"],
 )
 def test_a_manifest_is_refused_in_no_time(lines: list[str], said: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.jsonl").write_text("\n".join(lines))
     with within(), pytest.raises(ProbeError, match=said):
-        Manifest().read(tmp_path)
-
-
-def test_a_parquet_manifest_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
-    column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(2_000_000, np.int32)), pa.array(["a.png"]))
-    pq.write_table(pa.table({f"c{at}": column for at in range(12)}), tmp_path / "manifest.parquet")
-    assert (tmp_path / "manifest.parquet").stat().st_size < LARGE / 10
-    with within(), pytest.raises(ProbeError, match="unpacks to far more than its size, got '2,000,000 rows'"):
         Manifest().read(tmp_path)
