@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from audit.errors import ProbeError, SettingsError
+from audit.errors import AuditError, ProbeError, SettingsError
 from audit.probes._config import NAME, is_number
 from audit.probes._images import Unreadable
 from audit.probes._landmarks import LANDMARKS, STANDARD, Landmarks, parse_rings, read_landmarks
@@ -72,7 +72,8 @@ class _Folder:
 def read_regions(
     folder: Path, raw: pd.DataFrame, paths: Sequence[str], table: Mapping[str, Any], inside: Inside, manifest: object
 ) -> Regions:
-    """The regions that at least one image has. Raises ProbeError, SettingsError (a malformed `[regions]`).
+    """The regions that at least one image has. Raises SettingsError where `[regions]` itself is malformed, ProbeError
+    where the manifest's cells or the files that either names are.
 
     Args:
         folder: the probe folder.
@@ -91,10 +92,12 @@ def read_regions(
     elif landmarks is not None:
         notes.append(f"{LANDMARKS} has points for none of the images.")
     for name, value in table.items():
-        found[_checked(name, f"{folder / NAME}: regions")] = _template(value, known, f"{folder / NAME}: regions.{name}")
+        _check_name(name, SettingsError, f"{folder / NAME}: regions")
+        found[name] = _template(value, known, f"{folder / NAME}: regions.{name}")
     for column in map(str, raw.columns):
         if column.startswith(REGION):
-            name = _checked(column.removeprefix(REGION), manifest)
+            name = column.removeprefix(REGION)
+            _check_name(name, ProbeError, manifest)
             shapes, missing = _column(raw[column], known, f"{manifest}, column {column}")
             found[name] = ByRow(shapes)
             if missing:
@@ -103,12 +106,9 @@ def read_regions(
     return Regions(names=tuple(sources), sources=sources, landmarks=landmarks, notes=tuple(notes))
 
 
-def _checked(name: str, where: object) -> str:
+def _check_name(name: str, error: type[AuditError], where: object) -> None:
     if not re.fullmatch(r"[\w.-]+", name):
-        raise ProbeError(
-            "this can't be the name of a region", value=name, allowed="letters, digits, _ - .", where=where
-        )
-    return name
+        raise error("this can't be the name of a region", value=name, allowed="letters, digits, _ - .", where=where)
 
 
 def _column(cells: pd.Series[Any], known: _Folder, where: str) -> tuple[tuple[Shape | None, ...], int]:
@@ -119,7 +119,7 @@ def _column(cells: pd.Series[Any], known: _Folder, where: str) -> tuple[tuple[Sh
         place = f"{where}, row {row}"
         box = _box_in(cell) if cell is not None else None
         if cell is None or box is not None:
-            shapes.append(_box(box, place) if box is not None else None)
+            shapes.append(_box(box, place, ProbeError) if box is not None else None)
             continue
         mask = known.path / known.inside.check(cell, what="a mask", where=place)
         if not mask.exists():
@@ -147,7 +147,7 @@ def _template(value: Any, known: _Folder, where: str) -> Source:
             mask = known.path / known.inside.check(value, what="a mask", where=where)
             return ForAll(_open_mask(mask, where))
         case {"box": numbers, **rest} if not rest:
-            return ForAll(_box(numbers, where, least=0))
+            return ForAll(_box(numbers, where, SettingsError, least=0))
         case {"polygon": points, **rest} if not rest:
             return ForAll(_polygon(points, where))
         case {"landmarks": text, **rest} if not rest:
@@ -165,17 +165,17 @@ def _open_mask(path: Path, where: str) -> Shape:
         raise ProbeError(f"the mask can't be used: {error}", value=path.name, where=where) from None
 
 
-def _box(numbers: Any, where: str, least: float = -math.inf) -> Box:
+def _box(numbers: Any, where: str, error: type[AuditError], least: float = -math.inf) -> Box:
     """A column's boxes are often a detector's and reach beyond the picture; one that was typed for all may not."""
     fine = isinstance(numbers, list) and len(numbers) == 4 and all(map(is_number, numbers))
     if not fine or not (least <= numbers[0] < numbers[2] and least <= numbers[1] < numbers[3]):
         allowed = "x0,y0,x1,y1 with x0 < x1 and y0 < y1" + (", in pixels from 0 on" if least == 0 else "")
-        raise ProbeError("this is no box", value=numbers, allowed=allowed, where=where)
+        raise error("this is no box", value=numbers, allowed=allowed, where=where)
     return Box((float(numbers[0]), float(numbers[1]), float(numbers[2]), float(numbers[3])))
 
 
 def _polygon(points: Any, where: str) -> Outline:
     fine = isinstance(points, list) and len(points) > 2
     if not fine or any(not isinstance(p, list) or len(p) != 2 or not all(map(is_number, p)) for p in points):
-        raise ProbeError("this is no polygon", value=points, allowed="three or more points [x, y]", where=where)
+        raise SettingsError("this is no polygon", value=points, allowed="three or more points [x, y]", where=where)
     return Outline((np.array(points, dtype=np.float64),))

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from audit.cli import main
 from audit.errors import ProbeError, SettingsError
 from audit.inputs import InputSpec
 from audit.probes import GRID, ProbeOptions, batches, read_probe
@@ -314,17 +315,17 @@ def test_a_broken_landmark_file_names_the_cell(tmp_path, rows, words) -> None:
         ("mouth = 3", SettingsError, "regions.mouth: this is no region"),
         ("mouth = {boxes = [0, 0, 1, 1]}", SettingsError, "this is no region"),
         ("mouth = {box = [0, 0, 1, 1], x = 1}", SettingsError, "this is no region"),
-        ("mouth = {box = [5, 0, 1, 1]}", ProbeError, "this is no box"),
-        ("mouth = {box = [0, 0, 1]}", ProbeError, "this is no box"),
-        ("mouth = {box = [-20, 60, 50, 100]}", ProbeError, "in pixels from 0 on"),
-        ("mouth = {box = [0, -1, 50, 100]}", ProbeError, r"regions\.mouth: this is no box"),
-        ("mouth = {box = [0, 0, 1, nan]}", ProbeError, "this is no box"),
-        ("mouth = {polygon = [[0, 0], [1, 1]]}", ProbeError, "this is no polygon"),
-        ("mouth = {polygon = [[0, 0], [1, 1], [2]]}", ProbeError, "this is no polygon"),
+        ("mouth = {box = [5, 0, 1, 1]}", SettingsError, "this is no box"),
+        ("mouth = {box = [0, 0, 1]}", SettingsError, "this is no box"),
+        ("mouth = {box = [-20, 60, 50, 100]}", SettingsError, "in pixels from 0 on"),
+        ("mouth = {box = [0, -1, 50, 100]}", SettingsError, r"regions\.mouth: this is no box"),
+        ("mouth = {box = [0, 0, 1, nan]}", SettingsError, "this is no box"),
+        ("mouth = {polygon = [[0, 0], [1, 1]]}", SettingsError, "this is no polygon"),
+        ("mouth = {polygon = [[0, 0], [1, 1], [2]]}", SettingsError, "this is no polygon"),
         ('mouth = {landmarks = "48-67"}', ProbeError, "needs landmarks68.csv, which is not there"),
         ('mouth = "../m.png"', ProbeError, "the path of a mask leaves"),
         ('mouth = "none.png"', ProbeError, "the mask can't be used: there is no such file, got 'none.png'"),
-        ('"a,b" = {box = [0, 0, 1, 1]}', ProbeError, "can't be the name of a region, got 'a,b'"),
+        ('"a,b" = {box = [0, 0, 1, 1]}', SettingsError, "can't be the name of a region, got 'a,b'"),
     ],
 )
 def test_a_region_that_cannot_be_had_is_named(tmp_path, line, error, words) -> None:
@@ -343,6 +344,26 @@ def test_landmarks_that_outline_nothing_are_refused(tmp_path, text) -> None:
 
     with pytest.raises(SettingsError, match="regions.mouth: these are no landmarks"):
         read_probe(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("status", "cell", "line", "words"),
+    [
+        (4, "5,0,1,1", "", "row 1: this is no box"),
+        (4, "../m.png", "", "row 1: the path of a mask leaves"),
+        (4, "", 'mouth = "none.png"', "the mask can't be used"),
+        (2, "", "mouth = {box = [5, 0, 1, 1]}", "regions.mouth: this is no box"),
+        (2, "", "mouth = {polygon = [[0, 0]]}", "regions.mouth: this is no polygon"),
+        (2, "", "mouth = {circle = [3, 3]}", "regions.mouth: this is no region"),
+        (2, "", '"a,b" = {box = [0, 0, 1, 1]}', "regions: this can't be the name"),
+    ],
+)
+def test_what_is_configured_ends_in_2_and_what_the_set_holds_in_4(tmp_path, capsys, status, cell, line, words) -> None:
+    write_probe(tmp_path, [{"path": "0.png", "gender": "f", "region.eyes": cell}])
+    (tmp_path / "bias-audit.toml").write_text(f"[regions]\n{line}\n")
+
+    assert main(["probe", str(tmp_path)]) == status
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("cell", ["5,0,1,1", "0,0,1", "0,0,1,inf"])
