@@ -13,6 +13,9 @@ from audit.runtimes._layers import UniqueNames
 if TYPE_CHECKING:
     from onnx import NodeProto
 
+_OPERATORS = {"Swish": "silu"}  # where ONNX and torch do not mean the same word
+_TOLD = "pkg.torch.onnx."  # what torch's newer exporter says beside a node begins with this
+_LIST = re.compile(r"\[('[^'\\]*'(, )?)*\]")
 
 # A name with nothing of the author's in it, once the operator's own word has been made an n of: `n`, `n_48`, `n@3`.
 _NUMBERED = re.compile(r"(node_?)?n?[_@]*\d*")
@@ -23,18 +26,22 @@ _OF_WEIGHTS = re.compile(r"(/BiasAdd)?[./_](weights?|kernel|[wW]|scale|gamma|s)(
 class Names:
     """Gives each node one name, never twice the same. `makers` are the nodes that make layers.
 
-    torch's exporter writes `/layer1/layer1.0/relu/Relu` for what the author calls `layer1.0.relu`; its newer one
-    keeps the author's path beside the node. Where a module holds several operators the operator's own name is
-    added. A node without a name, or with one that its writer has numbered (`Relu_48`, `n17`), is called after the
-    weights around it where those have better ones, else after its value.
+    torch's older exporter writes `/layer1/layer1.0/relu/Relu` for what the author calls `layer1.0.relu`, and
+    `/layer1/layer1.0/relu_1/Relu` where that is called again. Its newer one keeps the author's path beside the node;
+    the numbers of its own names run through the whole network, so operators are counted in each module anew here. A
+    module of several operators has the operator's name added. A node without a name, or with one that its writer has
+    numbered (`Relu_48`, `n17`), is called after the weights around it where those have better ones, else after its
+    value.
     """
 
     def __init__(self, nodes: Iterable[NodeProto], makers: Iterable[NodeProto]) -> None:
-        inner = {scope[:length] for scope in map(_scope, nodes) for length in range(len(scope))}
+        nodes = list(nodes)
+        self._inner = {scope[:length] for scope in map(_scope, nodes) for length in range(len(scope))}
         counts = Counter(map(_scope, makers))
-        self._shared = inner | {scope for scope, count in counts.items() if count > 1}
+        self._shared = self._inner | {scope for scope, count in counts.items() if count > 1}
         self._unique = UniqueNames()
         self._words: Counter[tuple[tuple[str, ...], str]] = Counter()
+        self._numbers = _numbers(nodes)
 
     def name(self, node: NodeProto, *, near: str | None = None, word: str | None = None) -> str:
         """A name for this node.
@@ -44,20 +51,51 @@ class Names:
             near: made from the weights around it, for a node whose own name says nothing.
             word: the function that it ends, where that is put together from several operators: said for its own.
         """
-        scope = _scope(node)
-        if node.name.startswith("/") or scope:
-            operator = self._numbered(scope, word) if word else node.name.rsplit("/", 1)[-1].lower()
-            plain = ".".join(scope if scope and scope not in self._shared else (*scope, operator))
+        scope, told = _scope(node), _told(node, "name_scopes")
+        if not (told or node.name.startswith("/")):
+            own = "" if _NUMBERED.fullmatch(node.name.replace(node.op_type, "n", 1)) else node.name
+            return self._unique(own or near or node.name or node.output[0])
+        if scope and scope not in self._shared:
+            return self._unique(".".join(scope))
+        if told and self._called_again(node, scope):
+            return self._unique(_numbered(".".join(scope), self._count(scope, "")))
+        if word:
+            operator = _numbered(word, self._count(scope, word))
+        elif told:
+            operator = _numbered(_operator(node), self._numbers.get(node.output[0], 0))
         else:
-            told = "" if _NUMBERED.fullmatch(node.name.replace(node.op_type, "n", 1)) else node.name
-            plain = told or near or node.name or node.output[0]
-        return self._unique(plain)
+            operator = node.name.rsplit("/", 1)[-1].lower()
+        return self._unique(".".join((*scope, operator)))
 
-    def _numbered(self, scope: tuple[str, ...], word: str) -> str:
-        """`silu`, `silu_1`: as the exporter numbers operators of one kind in a module."""
-        before = self._words[scope, word]
+    def _called_again(self, node: NodeProto, scope: tuple[str, ...]) -> bool:
+        """Whether a module of torch's own makes several layers: each of them makes one in a call."""
+        modules = _told(node, "class_hierarchy")
+        return scope not in self._inner and len(modules) > 1 and modules[-2].startswith("torch.nn.modules.")
+
+    def _count(self, scope: tuple[str, ...], word: str) -> int:
+        """How often this was asked before: `silu`, `silu_1`, as the older exporter numbers operators in a module."""
         self._words[scope, word] += 1
-        return f"{word}_{before}" if before else word
+        return self._words[scope, word] - 1
+
+
+def _numbers(nodes: Iterable[NodeProto]) -> dict[str, int]:
+    """By first value of each node: how many operators of its kind come before it in its module."""
+    counts: Counter[tuple[tuple[str, ...], str]] = Counter()
+    numbers = {}
+    for node in nodes:
+        if node.output:
+            key = _scope(node), node.op_type
+            numbers[node.output[0]] = counts[key]
+            counts[key] += 1
+    return numbers
+
+
+def _numbered(word: str, before: int) -> str:
+    return f"{word}_{before}" if before else word
+
+
+def _operator(node: NodeProto) -> str:
+    return _OPERATORS.get(node.op_type) or str(node.op_type).lower()
 
 
 def module_of(weight: str) -> str | None:
@@ -69,23 +107,26 @@ def module_of(weight: str) -> str | None:
 
 def _scope(node: NodeProto) -> tuple[str, ...]:
     """The path of modules around a node, `("layer1", "0", "relu")`."""
-    if told := _torch_scopes(node):
-        return tuple(told.split("."))
+    if told := _told(node, "name_scopes"):
+        path = told[-2] if len(told) > 1 else ""
+        return tuple(path.split(".")) if path and not path.startswith("_empty_nn_module_stack") else ()
     if not node.name.startswith("/"):
         return ()
-    path: list[str] = []
+    steps: list[str] = []
     for part in node.name.split("/")[1:-1]:
         # A container's child repeats the container's path: `/features/features.3/conv/conv.1/Conv`.
-        if path and part.startswith(f"{path[-1]}."):
-            path[-1] = part
+        if steps and part.startswith(f"{steps[-1]}."):
+            steps[-1] = part
         else:
-            path.append(part)
-    return tuple(step for part in path for step in part.split("."))
+            steps.append(part)
+    return tuple(step for part in steps for step in part.split("."))
 
 
-def _torch_scopes(node: NodeProto) -> str:
+def _told(node: NodeProto, what: str) -> list[str]:
+    """What torch's newer exporter says: `name_scopes`, the path of each module around the node, and `class_hierarchy`,
+    the class of each, the outermost first; last of both stands the operator."""
     for entry in node.metadata_props:
-        if entry.key == "pkg.torch.onnx.name_scopes" and re.fullmatch(r"\[('[^'\\]*'(, )?)*\]", entry.value):
-            scopes: list[str] = ast.literal_eval(entry.value)
-            return scopes[-2] if len(scopes) > 1 else ""
-    return ""
+        if entry.key == _TOLD + what and _LIST.fullmatch(entry.value):
+            told: list[str] = ast.literal_eval(entry.value)
+            return told
+    return []

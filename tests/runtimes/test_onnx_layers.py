@@ -159,14 +159,33 @@ def test_a_relu_with_no_convolution_before_it_is_called_after_what_is(tmp_path: 
     assert [layer.name for layer in layers] == ["Conv_0", "block1.norm.relu", "fc1.relu"]
 
 
-def test_the_newer_exporter_of_torch_keeps_the_path_beside_the_node(tmp_path: Path) -> None:
-    made = networks.small_cnn()
-    for node, module in zip(made.graph.node, ["stem", "stem.act", "body", "body.act"], strict=False):
-        entry = node.metadata_props.add()
-        entry.key, entry.value = "pkg.torch.onnx.name_scopes", repr(["", module, "call_1"])
-        node.name = f"node_{module}"
+def told(made: onnx.ModelProto, scopes: list[str], kind: str = "author.Act") -> onnx.ModelProto:
+    """With what torch's newer exporter says beside each node."""
+    for at, (node, module) in enumerate(zip(made.graph.node, scopes, strict=False)):
+        for key, value in (("name_scopes", ["", module, f"call_{at}"]), ("class_hierarchy", ["author.Net", kind, "a"])):
+            entry = node.metadata_props.add()
+            entry.key, entry.value = f"pkg.torch.onnx.{key}", repr(value)
+        node.name = f"node_{node.op_type.lower()}_{at + 40}"
+    return made
 
-    assert [layer.name for layer in describe(made, tmp_path).layers] == ["stem.act", "body.act"]
+
+@pytest.mark.parametrize(
+    ("scopes", "kind", "expected"),
+    [
+        (["stem", "stem.act", "body", "body.act"], "author.Act", ["stem.act", "body.act"]),
+        (["stem", "act", "body", "act"], "torch.nn.modules.activation.ReLU", ["act", "act_1"]),
+        (["stem", "act", "body", "act"], "author.Act", ["act.relu", "act.relu_1"]),
+        (["", "", "", ""], "author.Act", ["relu", "relu_1"]),
+        (["stem.0", "stem", "body.0", "body"], "author.Act", ["stem.relu", "body.relu"]),
+    ],
+    ids=["a module each", "one of torch's called twice", "one of the author's with two", "functions", "beside modules"],
+)
+def test_the_newer_exporter_of_torch_keeps_the_path_beside_the_node(
+    scopes: list[str], kind: str, expected: list[str], tmp_path: Path
+) -> None:
+    made = told(networks.small_cnn(), scopes, kind)
+
+    assert [layer.name for layer in describe(made, tmp_path).layers] == expected
 
 
 def test_names_are_unique(tmp_path: Path) -> None:

@@ -5,9 +5,12 @@ Each is written in every format that can express it, from the same weights: see 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +19,9 @@ from torch.nn import functional
 from tests.support import torch_networks as networks
 
 SIZE = 32
-FORMATS = ("onnx", "traced", "scripted", "frozen", "exported")
+FORMATS = ("onnx", "dynamo", "traced", "scripted", "frozen", "exported")
+NEWER = ("residual", "depthwise-se", "mobile", "dense", "vit-pooled", "swin")  # written by the newer exporter, which
+# takes seconds for each, in every run of the tests; the others in slow ones
 
 
 class DenseBlock(nn.Module):
@@ -252,7 +257,10 @@ def build(name: str) -> nn.Module:
 
 
 def write(network: nn.Module, folder: Path, form: str, *, size: int = SIZE) -> Path:
-    """The network as a file: "onnx", "traced", "scripted", "frozen" or "exported"."""
+    """The network as a file: "onnx", "dynamo" (ONNX by torch's newer exporter), "traced", "scripted", "frozen" or
+    "exported"."""
+    if form == "dynamo":
+        return write_newer(network, folder / "dynamo.onnx", size=size)
     if form != "onnx":
         return networks.save(network, folder / f"{form}{networks.suffix(form)}", form, size=size)
     path = folder / "net.onnx"
@@ -268,4 +276,29 @@ def write(network: nn.Module, folder: Path, form: str, *, size: int = SIZE) -> P
             dynamic_axes={"image": {0: "batch"}, "output": {0: "batch"}},
             opset_version=17,
         )
+    return path
+
+
+def write_newer(
+    network: Any, path: Path, *, size: int = SIZE, batch: int = 2, free: tuple[int, ...] = (0,), **more: Any
+) -> Path:
+    """The network as ONNX by the exporter that torch uses from 2.9 on. Its larger weights stand in a file beside it,
+    unless `external_data` says otherwise.
+
+    Args:
+        network: a module, or what `torch.export.export` made of one.
+        path: the file.
+        size: of the example picture.
+        batch: of the example.
+        free: axes of the picture that may be of any length.
+        more: for `torch.onnx.export`.
+    """
+    dims = {axis: torch.export.Dim.DYNAMIC if axis else torch.export.Dim("batch", min=1, max=1024) for axis in free}
+    kind = next(iter(network.parameters())).dtype
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network, (torch.zeros(batch, 3, size, size, dtype=kind),), str(path), dynamo=True, input_names=["image"],
+            output_names=["output"], dynamic_shapes=(dims,) if dims else None, verbose=False, **more,
+        )  # fmt: skip
     return path
