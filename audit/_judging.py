@@ -103,6 +103,8 @@ def find(rule: Rule, result: AuditResult) -> Finding:
     attribute = _attribute(rule.attribute, measurement)
     if rule.attribute is not None and attribute is None:
         return Finding(status=NOT_JUDGED, words=_why_no_attribute(rule, result, measurement))
+    if measurement.searched is not None and rule.kind != "value":
+        return Finding(status=NOT_JUDGED, words=_searched(rule, measurement))
     gap = measurement.disparity(attribute, rule.kind) if attribute is not None else None
     if attribute is not None and rule.kind != "value" and gap is None:
         return Finding(status=NOT_JUDGED, words=_why_no_attribute(rule, result, measurement))
@@ -110,13 +112,23 @@ def find(rule: Rule, result: AuditResult) -> Finding:
         return Finding(status=NOT_JUDGED, words=gap.note)  # a group at 0 leaves nothing of this kind to judge
     small = _small_groups(measurement, attribute)
     evidence = tuple(_evidence(rule, result, measurement, attribute))
+    found = _weighed(rule, result, measurement, evidence, small, attribute)
+    found = _of_a_list(found, _left_out(result, measurement, attribute))
     return dataclasses.replace(
-        _of_a_map(_weighed(rule, result, measurement, evidence, small, attribute), result, measurement),
+        _of_a_map(found, result, measurement),
         title=measurement.title,
         parameters=measurement.parameters,
         attribute=attribute,
         small_groups=small,
     )
+
+
+def _of_a_list(found: Finding, left_out: tuple[Attributes, ...]) -> Finding:
+    """Groups that the record does not list can't have passed."""
+    if found.status != "pass" or not left_out:
+        return found
+    words = f"{found.words}; the record lists the clearest groups only, and not:{_named(left_out)}"
+    return dataclasses.replace(found, status="inconclusive", words=words)
 
 
 def _of_a_map(found: Finding, result: AuditResult, measurement: Measurement) -> Finding:
@@ -208,6 +220,24 @@ def _why_no_attribute(rule: Rule, result: AuditResult, measurement: Measurement)
     return f"the audit has no groups by {rule.attribute} for this measure (there is {', '.join(names) or 'none'})"
 
 
+def _searched(rule: Rule, measurement: Measurement) -> str:
+    """Why a gap of a measure that lists the clearest of many is not judged."""
+    return (
+        f"{rule.measure} compares no groups with each other but lists the clearest of {measurement.searched:,} "
+        "comparisons, and its intervals do not allow for the choice; a rule on it can be of the kind value"
+    )
+
+
+def _left_out(result: AuditResult, measurement: Measurement, attribute: str | None) -> tuple[Attributes, ...]:
+    """What a measure that lists the clearest of many does not list, though the probe set has it."""
+    if attribute is None or measurement.searched is None:
+        return ()
+    listed = [set(g.attributes.items()) for g in measurement.groups(attribute)]
+    stated = [c["attributes"] for c in result.probe.get("cells", ()) if None not in c["attributes"].values()]
+    of_one = [own for own in stated if len(own) == 1 and set(own) <= set(attribute.split("*"))]
+    return tuple(own for own in of_one if not any(set(own.items()) <= group for group in listed))
+
+
 def _small_groups(measurement: Measurement, attribute: str | None) -> tuple[Attributes, ...]:
     """Stated groups that lack the evidence to be judged; "not stated" is no group."""
     if attribute is None:
@@ -225,7 +255,7 @@ def _evidence(rule: Rule, result: AuditResult, measurement: Measurement, attribu
             plain = Evidence.of(group, group.subjects, worst=group.attributes)
             # A fail has to stand however many groups were looked at: only then are the wider limits worth their cost.
             if rule.test == "interval" and plain.status(rule) == "fail":
-                low, high = _wider(result, measurement, group, len(groups))
+                low, high = _wider(result, measurement, group, max(len(groups), measurement.searched or 0))
                 yield dataclasses.replace(plain, fail_low=low, fail_high=high)
             else:
                 yield plain

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -181,20 +181,32 @@ def check_bounds(policy: Policy, units: Iterable[tuple[str, str]]) -> None:
             )
 
 
-def check_names(policy: Policy, measures: Iterable[str], attributes: Iterable[str]) -> None:
+def check_names(
+    policy: Policy, measures: Iterable[str], attributes: Iterable[str], crossed: Collection[str] = ()
+) -> None:
     """A slip of the pen in a policy is found before a run's hours of work, and never counts as "not judged".
+
+    Args:
+        policy: the rules.
+        measures: every name that a measure of the run has.
+        attributes: those whose groups are compared, `gender*skin` for an intersection.
+        crossed: measures that are found by any of these attributes taken together.
 
     Raises:
         PolicyError: a rule names a measure that nothing is called, or an attribute that is not compared.
     """
     known, compared = sorted(set(measures)), sorted(set(attributes))
     alike = {tuple(sorted(name.split("*"))) for name in compared}  # gender*skin and skin*gender are the same groups
+    single = {part for parts in alike for part in parts}
     for rule in policy.rules:
         where = f"{policy.path}: rule {rule.id}" if policy.path else f"rule {rule.id}"
         if rule.measure not in known:
             hint = nearest(rule.measure, known)
             raise PolicyError("no measure is called so", value=rule.measure, allowed=known, where=where, hint=hint)
-        if rule.attribute is not None and tuple(sorted(rule.attribute.split("*"))) not in alike:
+        if rule.attribute is None:
+            continue
+        parts = tuple(sorted(rule.attribute.split("*")))
+        if parts not in alike and not (rule.measure in crossed and set(parts) <= single):
             hint = nearest(rule.attribute, compared) or "Ask for it with --group"
             raise PolicyError(
                 "the groups of this attribute are not compared in this run",

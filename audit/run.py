@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import audit
 from audit._pass import Progress, one_pass
 from audit._second_stage import with_trust
-from audit.analyses import ANALYSES
+from audit.analyses import ANALYSES, crossed
 from audit.errors import ProbeError
 from audit.evaluation import evaluate
 from audit.gate import Policy, check_bounds, check_names, judge, read_policy
@@ -126,8 +126,8 @@ class _Clock:
 def _check_rules(rules: Policy, prepared: Prepared) -> None:
     """Whether each rule speaks of something that this run measures, before its hours of work."""
     measures = prepared.plan.measures
-    named = [*(m.name for m in measures), *(s.measure for s in prepared.skipped), *ANALYSES.names()]
-    check_names(rules, named, [g.name for g in prepared.plan.groupings])
+    named = [*(m.name for m in measures), *(s.measure for s in prepared.skipped), *ANALYSES.names(), *crossed()]
+    check_names(rules, named, [g.name for g in prepared.plan.groupings], crossed())
     check_bounds(rules, ((m.name, m.unit) for m in measures))
 
 

@@ -51,6 +51,48 @@ def test_a_min_bound_is_judged_the_other_way_round() -> None:
     assert statuses == ["pass", "inconclusive", "fail"]
 
 
+def context_mass(*classes: str, lows: float = 0.0, searched: int = 4) -> AuditResult:
+    """The share of the map on a badge in these classes, with and without one: 0.02, up to 0.04."""
+    cells = [{"gender": name, "badge": badge} for name in classes for badge in ("yes", "no")]
+    groups = tuple(
+        dataclasses.replace(group("", 0.02 + lows, lows, 0.04 + lows, 200), attributes=cell, n=200) for cell in cells
+    )
+    fields = {"measure": "context_mass", "family": "focus", "unit": "share", "searched": searched}
+    probe = {"cells": [{"attributes": {"gender": name}} for name in ("female", "male")]}
+    probe["cells"].append({"attributes": {"gender": None}})
+    return result(measured(groups=groups, **fields), probe=probe)
+
+
+CONTEXT = Rule(id="badge", measure="context_mass", attribute="badge*gender", max=0.1)
+
+
+def test_what_lies_on_a_context_is_judged_in_every_cell() -> None:
+    found = context_mass("female", "male")
+
+    assert one(CONTEXT, found).status == "pass"
+    assert one(dataclasses.replace(CONTEXT, max=0.03), found).status == "inconclusive"
+    assert one(CONTEXT, context_mass("female", "male", lows=0.5)).status == "fail"
+    # The same limits fail no more where they are the clearest of very many.
+    assert one(CONTEXT, context_mass("female", "male", lows=0.107)).status == "fail"
+    assert one(CONTEXT, context_mass("female", "male", lows=0.107, searched=10_000)).status == "inconclusive"
+
+
+def test_classes_that_a_list_of_the_clearest_leaves_out_have_not_passed() -> None:
+    verdict = one(CONTEXT, context_mass("female"))
+
+    assert verdict.status == "inconclusive"
+    assert "lists the clearest groups only, and not: gender male" in verdict.explanation
+
+
+@pytest.mark.parametrize("kind", ["difference", "ratio"])
+def test_the_clearest_of_many_comparisons_is_no_gap_to_judge(kind: str) -> None:
+    verdict = one(dataclasses.replace(CONTEXT, kind=kind), context_mass("female", "male"))
+
+    assert verdict.status == "not judged"
+    assert "lists the clearest of 4 comparisons" in verdict.explanation
+    assert "a rule on it can be of the kind value" in verdict.explanation
+
+
 @pytest.mark.parametrize(
     ("kind", "limits", "bounds", "words"),
     [

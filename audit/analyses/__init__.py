@@ -71,6 +71,23 @@ def analyze(finished: Finished) -> tuple[tuple[Measurement, ...], tuple[Skipped,
     )
 
 
+def crossing(*measures: str) -> Callable[[Analysis], Analysis]:
+    """Marks an analysis that crosses attributes by itself, whether their intersection was asked for or not. `measures`
+    are the names of what it measures, beside its own: a rule may be about each of them."""
+
+    def mark(analysis: Analysis) -> Analysis:
+        vars(analysis)["crossed"] = measures
+        return analysis
+
+    return mark
+
+
+def crossed() -> frozenset[str]:
+    """The names of all measures whose groups are crossed by an analysis."""
+    marked = ((name, getattr(analysis, "crossed", None)) for name, analysis in ANALYSES.items())
+    return frozenset(m for name, more in marked if more is not None for m in (name, *more))
+
+
 def described(**fields: Any) -> Measure:
     """What an analysis measures, in the fields of a `Measure`, for `Summary`; its values are there already."""
     return Measure(compute=_has_values, **fields)

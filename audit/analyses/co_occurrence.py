@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audit.analyses import ANALYSES, Finished, described
+from audit.analyses import ANALYSES, Finished, crossing, described
 from audit.groups import Grouping, make_groupings
 from audit.result import Attributes, Disparity, Measurement, Skipped, attribute_name
 from audit.statistics.against_rest import against_rest
@@ -36,6 +36,7 @@ _NONE = (
 
 
 @ANALYSES.register(NAME)
+@crossing("context_mass", "context_lift")
 def co_occurrence(finished: Finished) -> Iterator[Measurement | Skipped]:
     """Three measurements for each context: right answers in each class with and without it, mass and lift on it."""
     contexts = _contexts(finished)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.analyses import ANALYSES, Finished
+from audit.analyses import ANALYSES, Finished, crossing
 from audit.groups import make_groupings
 from audit.result import Attributes, Disparity, GroupEstimate, Measurement, Skipped, attribute_name
 from audit.statistics.against_rest import Contrasts, against_rest
@@ -33,6 +33,7 @@ LISTED = 20
 
 
 @ANALYSES.register("worst_group")
+@crossing()
 def worst_group(finished: Finished) -> Iterator[Measurement | Skipped]:
     """One measurement for each of the two headline rates: the groups that are most surely worse than the rest."""
     names = tuple(dict.fromkeys(name for grouping in finished.groupings for name in grouping.attributes))

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from audit._rows import measurement_of, plain
-from audit.analyses import ANALYSES, Finished, analyze
-from audit.result import Measurement, Skipped
+from audit.analyses import ANALYSES, Finished, analyze, crossed
+from audit.result import Measurement, Skipped, attribute_name
+from tests.analyses.test_co_occurrence import with_badge
 from tests.support.finished import finished, people
 
 PROMISED = {"auc", "calibration_error", "co_occurrence", "confusion", "threshold_sweep", "worst_group"}
@@ -92,6 +93,16 @@ def test_every_analysis_says_something(table: dict[str, Any]) -> None:
     measured, skipped = rows(finished(**table))
 
     assert {m.measure for m in measured} | {s.measure for s in skipped} >= PROMISED
+
+
+@pytest.mark.parametrize("table", [*TABLES.values(), with_badge(3)], ids=[*TABLES, "a thing in the picture"])
+def test_a_rule_can_name_whatever_is_measured(table: dict[str, Any]) -> None:
+    measured, _ = rows(finished(**table))
+    compared = {g.name for g in finished(**table).groupings}
+    gone_beyond = {m.measure for m in measured if {attribute_name(g.attributes) for g in m.by_group} - compared}
+
+    assert {m.measure for m in measured} <= {*ANALYSES.names(), *crossed()}
+    assert gone_beyond <= crossed()
 
 
 @everywhere

@@ -293,6 +293,39 @@ def test_a_slip_in_a_policy_is_found_before_the_run(
     says(typed(model, "--probe", probe, "--policy", "p.toml", "--inconclusive", "pass"), 2, "rule r", *words)
 
 
+@pytest.fixture
+def skin_at_a_place(faces: Path) -> Path:
+    """Faces with a place at which skin is said to stand, so that it is a context."""
+    told = faces / "bias-audit.toml"
+    more = '\n[probe.places]\nskin = "corner"\n[regions]\ncorner = {box = [0, 0, 20, 20]}\n'
+    told.write_text((told.read_text() if told.exists() else "[probe]\n") + more)
+    return faces
+
+
+@pytest.mark.parametrize("measure", ["context_mass", "context_lift", "co_occurrence"])
+def test_a_policy_may_be_about_a_context(typed: Typed, skin_at_a_place: Path, model: Path, measure: str) -> None:
+    """By label and context, which nobody had to ask for, of every measure that is read off it."""
+    rule = f'[[rule]]\nid = "r"\nmeasure = "{measure}"\nattribute = "gender*skin"\nmin = 0\n'
+    Path("p.toml").write_text(rule)
+    asked = ("--probe", skin_at_a_place, "--group", "skin", "--policy", "p.toml", "--min-subjects", "2", "--trust", "0")
+    status, text = typed(model, *asked, "--formats", "md", "--out", "out")
+
+    assert status == 0, text
+    assert typed("gate", "out", "--policy", "p.toml")[0] == 0
+
+
+def test_a_slip_in_a_rule_about_a_context_is_found_before_the_run(
+    typed: Typed, skin_at_a_place: Path, model: Path
+) -> None:
+    rule = '[[rule]]\nid = "r"\nmeasure = "MEASURE"\nattribute = "gender*ATTRIBUTE"\nmin = 0\n'
+    for measure, attribute, words in (
+        ("context_mas", "skin", "Did you mean context_mass"),
+        ("context_mass", "skim", "gender*skim"),
+    ):
+        Path("p.toml").write_text(rule.replace("MEASURE", measure).replace("ATTRIBUTE", attribute))
+        says(typed(model, "--probe", skin_at_a_place, "--group", "skin", "--policy", "p.toml"), 2, "rule r", words)
+
+
 def test_a_policy_may_turn_an_intersection_round(typed: Typed, probe: Path, model: Path, tmp_path: Path) -> None:
     rule = '[[rule]]\nid = "r"\nmeasure = "wrong_label_rate"\nattribute = "skin*gender"\nkind = "value"\nmax = 1\n'
     (tmp_path / "p.toml").write_text(rule)
