@@ -32,6 +32,7 @@ class MeanColorModel:
     provider = "numpy"
     device = "cpu"
     guard = None
+    passes = 1
     notes: tuple[str, ...] = ()
     metadata: Mapping[str, str] = {}
 

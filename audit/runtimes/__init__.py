@@ -180,6 +180,11 @@ class Model(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Sentences for the report: where outputs came from after the guard fired, and such."""
 
+    @property
+    def passes(self) -> int:
+        """How often the next run that looks inside computes each picture: twice where the untouched model is asked for
+        the outputs, to compare them on the first batch or because they differed there."""
+
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
         """Inputs, outputs and layers for an image input of this shape (batch 1). Raises ModelError."""
 

@@ -51,6 +51,24 @@ class Guard:
         return bare if self.apart else tapped
 
 
+class Guarded:
+    """What a model says of its guard, whatever its format."""
+
+    _guard: Guard
+
+    @property
+    def guard(self) -> float | None:
+        return self._guard.found
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._guard.notes
+
+    @property
+    def passes(self) -> int:
+        return 2 if self._guard.asks else 1
+
+
 def _decided_alike(bare: Outputs, tapped: Outputs) -> bool:
     if bare.ndim != 2 or bare.shape[1] < 2:
         return True

@@ -15,7 +15,7 @@ from audit.errors import ModelError
 from audit.runtimes import REDUCTIONS, Capture, Description, Randomized, Request, TensorSpec
 from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE, apart
 from audit.runtimes._batching import pieces
-from audit.runtimes._guard import Guard
+from audit.runtimes._guard import Guard, Guarded
 from audit.runtimes._layers import PLAIN
 from audit.runtimes._limits import check_size
 from audit.runtimes._requests import check_request, tappable
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class TorchModel:
+class TorchModel(Guarded):
     """A network of torch, opened. See `audit.runtimes.Model`.
 
     Args:
@@ -80,14 +80,6 @@ class TorchModel:
         self._layout = PLAIN
         self._order: Any = None
         self._shape: Sequence[int] = ()  # of the pictures that it was described for
-
-    @property
-    def guard(self) -> float | None:
-        return self._guard.found
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self._guard.notes
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
         check_size(next(iter(self._example), None), shape[1:], self.path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from audit.errors import ModelError
 from audit.runtimes import RUNTIMES, Capture, Description, Model, Randomized, Request, TensorSpec
 from audit.runtimes._batching import pieces
-from audit.runtimes._guard import Guard
+from audit.runtimes._guard import Guard, Guarded
 from audit.runtimes._limits import check_size
 from audit.runtimes._onnx_describe import Seen, look_again, look_inside
 from audit.runtimes._onnx_input import computes_in_half, first_session, noise_for, output_specs, picture_input
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from audit.runtimes._onnx_trials import Run
 
 
-class OnnxModel:
+class OnnxModel(Guarded):
     """An opened ONNX file.
 
     Two sessions are open until the first batch: the file as it is, which answers first and is closed, and a copy with
@@ -74,14 +74,6 @@ class OnnxModel:
         self._request = Request(output=self.outputs[0].name)
         self._guard = Guard()
         self._pass: Pass | None = None  # None: only outputs are asked for
-
-    @property
-    def guard(self) -> float | None:
-        return self._guard.found
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self._guard.notes
 
     def describe(self, shape: tuple[int, int, int, int]) -> Description:
         given = self.inputs[0].shape

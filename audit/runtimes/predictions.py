@@ -39,6 +39,7 @@ class PredictionTable:
     provider = "no model: answers were read from a table"
     device = ""
     guard: float | None = None
+    passes = 1
     notes: tuple[str, ...] = ()
     metadata: Mapping[str, str] = {}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import AuditError
 from audit.result import Skipped, Trust
@@ -101,9 +101,9 @@ def _checked(
     if isinstance(calls, Skipped):
         return calls
     fixed, left = plan.model.batch, passes.limit - passes.done
-    fits = next(n for n in range(max(images, FEWEST), FEWEST - 1, -1) if n == FEWEST or cost(n, fixed, calls) <= left)
+    fits = next(n for n in range(max(images, FEWEST), FEWEST - 1, -1) if n == FEWEST or cost(n, fixed, *calls) <= left)
     rows = draw([g.codes for g in plan.groupings], subjects, decisions >= 0, min(images, fits), seed)
-    passes.expect(cost(len(rows), fixed, calls))
+    passes.expect(cost(len(rows), fixed, *calls))
     sampled = _sampled(plan, rows, decisions, subjects, passes)
     if len(sampled) < FEWEST:
         people = f"only {len(sampled)} people have a picture with an answer and a map"
@@ -122,29 +122,44 @@ def _checked(
     return judged(against, parts, cam=plan.mapper.method.name, images=len(sampled), cells=cells)
 
 
+class _Calls(NamedTuple):
+    """What one batch of maps takes: runs of the network or of what is behind a layer, and how many of these the
+    untouched model makes, too."""
+
+    runs: int
+    twice: int
+
+    @classmethod
+    def of(cls, runs: int, plan: Plan) -> _Calls:
+        assert plan.mapper is not None  # noqa: S101 asked before
+        more = plan.model.passes > 1
+        return cls(runs, more * (runs if "forward" in plan.mapper.method.needs else 1))
+
+
 def _calls(
     plan: Plan, rows: NDArray[np.int64], decisions: NDArray[np.int64], subjects: NDArray[np.int64], passes: Passes
-) -> int | Skipped:
-    """How many runs one batch of maps takes, seen on one picture; `Skipped` where the budget is too small for that.
+) -> _Calls | Skipped:
+    """What one batch of maps takes, seen on one picture; `Skipped` where the budget is too small for that.
 
     Leaves in `passes.limit` what the networks with other weights leave when they are opened.
     """
     assert plan.mapper is not None  # noqa: S101 asked before
-    method, fixed = plan.mapper.method, plan.model.batch
+    method, fixed, least = plan.mapper.method, plan.model.batch, _Calls.of(1, plan)
     passes.limit = BUDGET - opening(fixed)
-    if cost(FEWEST, fixed) > passes.limit:
-        fitting = max(n for n in range(1, BUDGET) if cost(FEWEST, n) + opening(n) <= BUDGET)
+    if cost(FEWEST, fixed, *least) > passes.limit:
+        fitting = max(n for n in range(1, BUDGET) if cost(FEWEST, n, *least) + opening(n) <= BUDGET)
         return _skipped(
             f"the model takes no fewer than {fixed} pictures at once, too many for the {BUDGET} passes of this check; "
             f"export it with a free batch size, or one of at most {fitting}"
         )
     tail = "tail" in method.needs and plan.mapper.head is None
     if not (tail or "forward" in method.needs):
-        return 1
+        return least
     if tail:  # a network with other weights runs it once more, to see that it gives the same
         passes.limit -= cost(MOST, fixed) - padded(PARTS * MOST, fixed)
     whole, one = passes.limit, padded(1, fixed)
-    most = next((n for n in range(BUDGET, 0, -1) if cost(FEWEST, fixed, n) + n * one <= whole), 0)
+    tries = (_Calls.of(n, plan) for n in range(BUDGET, 0, -1))
+    most = next((sum(n) for n in tries if cost(FEWEST, fixed, *n) + sum(n) * one <= whole), 0)
     passes.limit = most * one
     try:
         _sampled(plan, rows, decisions, subjects, passes)
@@ -155,7 +170,7 @@ def _calls(
             "it, for maps that can be checked"
         )
     passes.limit = whole
-    return max(1, passes.done // one)
+    return _Calls(max(1, (passes.done - passes.again) // one), passes.again // one)
 
 
 def _skipped(reason: str) -> Skipped:

@@ -1,7 +1,8 @@
 """How many passes of single pictures the second stage makes: there is a budget, however large the probe set is.
 
 A pass of one picture counts as one, also where it only fills up a batch whose size is fixed, and so does a run of what
-is behind a layer. A gradient belongs to its pass.
+is behind a layer. A gradient belongs to its pass. Where looking inside changed the outputs, so that the untouched model
+is asked for them, each pass of the network counts twice; one with other weights is asked for no outputs.
 """
 
 from __future__ import annotations
@@ -32,17 +33,19 @@ def padded(pictures: int, fixed: int | None) -> int:
     return pictures if fixed is None else -(-pictures // fixed) * fixed
 
 
-def cost(pictures: int, fixed: int | None, calls: int = 1) -> int:
+def cost(pictures: int, fixed: int | None, calls: int = 1, twice: int = 0) -> int:
     """Passes of the whole stage.
 
     Args:
         pictures: how many it looks at.
         fixed: the only batch size that the model takes, None for any.
         calls: runs of the network, or of what is behind a layer, that one batch of maps takes.
+        twice: how many of these runs the untouched model makes, too.
     """
     drawn = (len(range(number, pictures, count)) for count in DRAWS for number in range(count))
     maps = sum(padded(one, fixed) for one in (pictures, *drawn))
-    return calls * maps + padded(PARTS * pictures, fixed)
+    parts = (2 if twice else 1) * padded(PARTS * pictures, fixed)
+    return calls * maps + twice * padded(pictures, fixed) + parts
 
 
 def opening(fixed: int | None) -> int:
@@ -57,15 +60,17 @@ class Passes:
         self._progress = progress
         self._expected = 0
         self.done = 0
+        self.again = 0  # of these, the untouched model's
         self.limit = BUDGET
 
     def expect(self, more: int) -> None:
         self._expected = self.done + more
 
-    def count(self, pictures: int) -> None:
-        if self.done + pictures > self.limit:
+    def count(self, pictures: int, times: int = 1) -> None:
+        if self.done + times * pictures > self.limit:
             raise OverBudget
-        self.done += pictures
+        self.done += times * pictures
+        self.again += (times - 1) * pictures
         if self._progress and self._expected:
             self._progress(min(self.done, self._expected), self._expected)
 
@@ -80,7 +85,7 @@ class _Counted:
         self._passes = passes
 
     def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:
-        self._count(images)
+        self._count(images, self._model.passes)
         capture = self._model.run(images, paths)
         behind = capture.tail
         if behind is None:
@@ -92,5 +97,5 @@ class _Counted:
 
         return dataclasses.replace(capture, tail=tail)
 
-    def _count(self, batch: NDArray[Any]) -> None:
-        self._passes.count(padded(len(batch), self._model.batch))
+    def _count(self, batch: NDArray[Any], times: int = 1) -> None:
+        self._passes.count(padded(len(batch), self._model.batch), times)

@@ -109,6 +109,11 @@ def affordable() -> Iterator[str]:
     yield from _registered("affordable", frozenset({"forward"}), takes_passes(8))
 
 
+@pytest.fixture
+def modest() -> Iterator[str]:
+    yield from _registered("modest", frozenset({"forward"}), takes_passes(6))
+
+
 def _registered(name: str, needs: frozenset[str], compute: Any) -> Iterator[str]:
     assert name not in CAMS
     CAMS.add(name, CamMethod(name=name, title=name, formula="", source="", needs=needs, compute=compute))
@@ -262,14 +267,19 @@ def test_a_batch_too_large_for_the_budget_is_skipped_with_what_to_do(
     assert computed[0] == 0
 
 
+def runs_behind(channels: int, path: Path) -> Path:
+    """A network whose maps by ablation take a run of what is behind the layer for each channel."""
+    net = networks.Net()
+    x = net.add("Relu", net.conv("image", (3, channels), 3, stride=4), name="/last/Relu")
+    x = net.linear(net.add("Flatten", x, name="/Flatten"), (channels * 64, 2), name="/fc/Gemm", out="logits")
+    return networks.save(net.model(("batch", 3, 32, 32), {x: ("batch", 2)}), path)
+
+
 @pytest.mark.parametrize(("channels", "fits"), [(8, True), (64, False)])
 def test_runs_behind_the_layer_count(
     channels: int, fits: bool, probe: Path, tmp_path: Path, computed: list[int]
 ) -> None:
-    net = networks.Net()
-    x = net.add("Relu", net.conv("image", (3, channels), 3, stride=4), name="/last/Relu")
-    x = net.linear(net.add("Flatten", x, name="/Flatten"), (channels * 64, 2), name="/fc/Gemm", out="logits")
-    path = networks.save(net.model(("batch", 3, 32, 32), {x: ("batch", 2)}), tmp_path / "flat.onnx")
+    path = runs_behind(channels, tmp_path / "flat.onnx")
     found, passes = look(path, probe, cam="ablationcam")
 
     assert passes <= computed[0] <= 600
@@ -278,6 +288,59 @@ def test_runs_behind_the_layer_count(
         assert found.reason.startswith("Ablation-CAM needs more than")
     else:
         assert passes == (channels + 2) + cost(found.images, None, channels + 2)
+
+
+@pytest.fixture
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking inside any network is found to change its outputs, so that the untouched one runs beside it."""
+    monkeypatch.setattr("audit.runtimes._guard.difference", lambda *_: 1.0)
+
+
+@pytest.mark.usefixtures("apart")
+@pytest.mark.parametrize(("batch", "images"), [("batch", 18), (1, 18), (4, 15)])
+def test_the_pass_of_the_untouched_model_counts(
+    batch: int | str, images: int, probe: Path, tmp_path: Path, computed: list[int]
+) -> None:
+    path = networks.save(networks.small_cnn(size=32, classes=2, batch=batch), tmp_path / "apart.onnx")
+    found, passes = look(path, probe)
+    fixed = None if batch == "batch" else int(batch)
+
+    assert isinstance(found, Trust)
+    assert found.images == images
+    assert passes <= computed[0] <= 600
+    assert passes == cost(images, fixed, twice=1)
+
+
+@pytest.mark.usefixtures("apart")
+def test_runs_behind_the_layer_have_no_second_pass(probe: Path, tmp_path: Path, computed: list[int]) -> None:
+    path = runs_behind(4, tmp_path / "flat.onnx")
+    found, passes = look(path, probe, cam="ablationcam")
+
+    assert isinstance(found, Trust), found
+    assert passes <= computed[0] <= 600
+    assert passes == (4 + 3) + cost(found.images, None, 4 + 2, 1)
+
+
+@pytest.mark.usefixtures("apart")
+def test_runs_of_the_whole_network_have_one(
+    demo: Path, probe: Path, modest: str, affordable: str, computed: list[int]
+) -> None:
+    found, passes = look(demo, probe, cam=modest)
+
+    assert isinstance(found, Trust), found
+    assert passes <= computed[0] <= 600
+    assert passes == 2 * 7 + cost(found.images, None, 7, 7)
+    assert skipped(demo, probe, cam=affordable).startswith("affordable needs more than 16 passes a map")
+
+
+@pytest.mark.usefixtures("apart")
+def test_a_batch_that_fits_once_may_be_too_large_to_fit_twice(probe: Path, tmp_path: Path, computed: list[int]) -> None:
+    path = networks.save(networks.small_cnn(size=32, classes=2, batch=13), tmp_path / "fixed.onnx")
+    reason = skipped(path, probe)
+
+    assert "no fewer than 13 pictures at once" in reason
+    assert "or one of at most 10" in reason
+    assert computed[0] == 0
 
 
 def test_nothing_else_of_the_audit_changes(demo: Path, probe: Path, whole: Path) -> None:
