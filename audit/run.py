@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import audit
 from audit._pass import Progress, one_pass
+from audit._policy import check_bounds, check_names
 from audit._second_stage import with_trust
 from audit.analyses import ANALYSES, crossed
 from audit.errors import ProbeError
 from audit.evaluation import evaluate
-from audit.gate import Policy, check_bounds, check_names, judge, read_policy
+from audit.gate import Policy, judge, read_policy
 from audit.planning import Prepared, prepare, probe_options
 from audit.probes import read_probe
 from audit.provenance import fingerprint, machine_block, model_hash

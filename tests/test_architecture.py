@@ -18,7 +18,21 @@ FLOORS = [
     {"trust_rows", "map_rows"},
     {"registry", "result", "result_tables"},
     {"tallies", "features"},
-    {"groups", "statistics", "gate", "probes", "runtimes", "tasks", "cams", "measures", "demo"},
+    {
+        "groups",
+        "statistics",
+        "gate",
+        "policy",
+        "judging",
+        "judging_words",
+        "evidence",
+        "probes",
+        "runtimes",
+        "tasks",
+        "cams",
+        "measures",
+        "demo",
+    },
     {"engines", "prior", "summary", "families", "strata", "within"},
     {"records", "shards", "run_log", "run_folder", "settings", "analyses"},
     {"reading"},
@@ -117,6 +131,6 @@ def test_plugins_of_one_folder_use_no_plugin_of_another(folder: str) -> None:
 def test_every_room_has_its_floor() -> None:
     rooms = {room(p) for p in AUDIT} - {"init"}
 
-    private = {"terminal", "toml", "model_settings", "input_spec", "judging", "options", "trials", "answers"}
+    private = {"terminal", "toml", "model_settings", "input_spec", "options", "trials", "answers"}
 
     assert {r for r in rooms if r not in FLOOR} <= private
