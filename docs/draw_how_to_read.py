@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from audit.statistics.disparity import Overlap, Pairs
 from audit.statistics.estimates import Cells, Groups, Rates, interval
-from reports._figures import COLORS
 from reports._how_to_read import page, verdicts_picture
+from reports._sheet import COLORS
 
 HERE = Path(__file__).resolve().parent
 PICTURES = HERE / "images" / "how_to_read"

@@ -6,27 +6,20 @@ and show on white and on black; groups differ by marker as well.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from reports import _svg
-from reports._characters import drawable
-from reports._numbers import MINUS
 from reports._outline import outline
-from reports._wording import shown
+from reports._sheet import COLORS, FONT, MARKERS, WIDTH, Named, Sheet, gaps, sheet_of, short
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-WIDTH = 306.0
-COLORS = ("#2f7fc1", "#d1691c", "#16906b", "#9a63c4", "#d0487e", "#8a7a1f", "#1897a8", "#7a808a")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
-FONT = 9.0
+__all__ = ["Curve", "Dot", "GroupMap", "Named", "Spans", "curves", "dots", "maps"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,24 +66,15 @@ class GroupMap:
     marked: NDArray[np.bool_] | None = None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Named:
-    """What a drawing is called: a name for its ids, a title, and the words that stand for it."""
-
-    name: str
-    title: str
-    alt: str
-
-
 def dots(
     named: Named, rows: Sequence[Dot], *, percent: bool, overall: float | None, unit: str, mark: str = "all"
 ) -> str:
     """Values with intervals, one line each; hollow and gray where only indicative; dashed: all images together, or
     what `mark` says."""
-    left = min(136.0, 14 + 5.0 * max(len(_short(r.label)) for r in rows))
+    left = min(136.0, 14 + 5.0 * max(len(short(r.label)) for r in rows))
     right, top, bottom, step = 46.0, 16.0, 30.0, 14.0
     height = top + bottom + step * len(rows)
-    with _sheet(named, height) as sheet:
+    with sheet_of(named, height) as sheet:
         axes = sheet.axes(left, top, WIDTH - left - right, step * len(rows))
         axes.set_ylim(len(rows) - 0.5, -0.5)
         for place, row in enumerate(rows):
@@ -107,7 +91,7 @@ def dots(
     return sheet.svg
 
 
-def _dot(sheet: _Sheet, axes: Axes, place: int, row: Dot) -> None:
+def _dot(sheet: Sheet, axes: Axes, place: int, row: Dot) -> None:
     text: dict[str, Any] = {"va": "center", "fontsize": FONT, "transform": axes.get_yaxis_transform()}
     if row.value is None:
         axes.text(
@@ -138,18 +122,18 @@ def curves(
     """One line a group over depth. With more groups than colors the ones that end lowest and highest are colored.
     What is `below` stands under the lines, over the same depth."""
     bright, pale = _chosen(lines)
-    columns = 2 if max((len(_short(c.label)) for c in bright), default=0) <= 24 else 1
+    columns = 2 if max((len(short(c.label)) for c in bright), default=0) <= 24 else 1
     legend = 13.0 * -(-(len(bright) + bool(pale)) // columns) + 4
     top, plot, foot = 8.0, 150.0, 34.0
     under = 96.0 if below else 0.0
-    with _sheet(named, top + plot + under + foot + legend) as sheet:
+    with sheet_of(named, top + plot + under + foot + legend) as sheet:
         axes = sheet.axes(44, top, WIDTH - 56, plot)
         for line in pale:
-            axes.plot(range(len(ticks)), _gaps(line.values), color=COLORS[7], linewidth=0.7, alpha=0.5)
+            axes.plot(range(len(ticks)), gaps(line.values), color=COLORS[7], linewidth=0.7, alpha=0.5)
         for place, line in enumerate(bright):
             axes.plot(
                 range(len(ticks)),
-                _gaps(line.values),
+                gaps(line.values),
                 color=COLORS[place % len(COLORS)],
                 marker=MARKERS[place % len(MARKERS)],
                 linestyle=":" if line.weak else "-" if place < len(COLORS) else "--",
@@ -187,7 +171,7 @@ def _spans(axes: Axes, spans: Spans) -> None:
             axes.plot([place - 0.22, place + 0.22], [mark, mark], color=_svg.INK, linewidth=1.4)
     sure = any(v is not None for v in spans.low)
     axes.plot(
-        range(len(spans.values)), _gaps(spans.values), "o", color=_svg.INK, markersize=4.5,
+        range(len(spans.values)), gaps(spans.values), "o", color=_svg.INK, markersize=4.5,
         fillstyle="full" if sure else "none",
     )  # fmt: skip
     seen = [v for v in (*spans.values, *spans.low, *spans.marks) if v is not None]
@@ -215,7 +199,7 @@ def maps(named: Named, groups: Sequence[GroupMap], *, difference: str) -> str:
     block, gap, head, width = WIDTH / across, 5.0, 10.0 * deep + 4, 142.0
     side = block - 6
     row = 2 * side + head + 2 * gap
-    with _sheet(named, rows * row + 46.0) as sheet:
+    with sheet_of(named, rows * row + 46.0) as sheet:
         for place, group in enumerate(groups):
             left, top = block * (place % across) + 3, row * (place // across) + head
             first = sheet.picture(left, top, side, group.mean, "viridis", 0.0, most)
@@ -232,96 +216,3 @@ def maps(named: Named, groups: Sequence[GroupMap], *, difference: str) -> str:
         sheet.scale(first, 4, foot, width, "mean: 1 is an even spread")
         sheet.scale(second, WIDTH / 2 + 4, foot, width, difference)
     return sheet.svg
-
-
-class _Sheet:
-    """A figure measured in points from its top left corner."""
-
-    def __init__(self, named: Named, height: float) -> None:
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-
-        self._named = named
-        self._height = height
-        self._words: dict[str, str] = {}
-        self._figure = Figure(figsize=(WIDTH / 72, height / 72), frameon=False)
-        FigureCanvasSVG(self._figure)
-        self.svg = ""
-
-    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        box = (left / WIDTH, 1 - (top + height) / self._height, width / WIDTH, height / self._height)
-        axes = self._figure.add_axes(box)
-        axes.set_frame_on(False)
-        axes.tick_params(labelsize=FONT - 0.5, length=0)
-        axes.grid(axis="x", color=_svg.FAINT, linewidth=0.8)
-        axes.set_axisbelow(True)
-        return axes
-
-    def picture(
-        self, left: float, top: float, side: float, cells: NDArray[np.float64], colors: str, least: float, most: float
-    ) -> Any:
-        axes = self.axes(left, top, side, side)
-        axes.axis("off")
-        return axes.imshow(cells, cmap=colors, vmin=least, vmax=most, interpolation="none", aspect="auto")
-
-    def scale(self, image: Any, left: float, top: float, width: float, text: str) -> None:
-        axes = self.axes(left, top, width, 8)
-        least, most = image.norm.vmin, image.norm.vmax
-        bar = self._figure.colorbar(image, cax=axes, orientation="horizontal", ticks=[least, (least + most) / 2, most])
-        bar.outline.set_visible(False)
-        axes.set_xticklabels([f"{v:.2f}".replace("-", MINUS) for v in (least, (least + most) / 2, most)])
-        first, _, last = axes.get_xticklabels()
-        first.set_horizontalalignment("left")
-        last.set_horizontalalignment("right")
-        axes.tick_params(labelsize=FONT - 0.5, length=0)
-        axes.set_xlabel(text, fontsize=FONT - 0.5, labelpad=1)
-
-    def legend(self, axes: Axes, columns: int) -> None:
-        self._figure.legend(
-            *axes.get_legend_handles_labels(), loc="lower left", ncols=columns, frameon=False, fontsize=FONT - 0.5,
-            borderaxespad=0.2, labelspacing=0.25, handlelength=2.4,
-        )  # fmt: skip
-
-    def word(self, text: str, most: int = 25) -> str:
-        """`text` shortened, or a stand-in of its length when the drawing font lacks a character."""
-        short = _short(text, most)
-        if drawable(short) == short:
-            return short
-        stand_in = f"{len(self._words)}".rjust(max(2, len(short)), "\u00a7")
-        self._words[stand_in] = short
-        return stand_in
-
-    def finish(self) -> None:
-        out = io.StringIO()
-        self._figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-        named = self._named
-        self.svg = _svg.clean(out.getvalue(), name=named.name, title=named.title, alt=named.alt, words=self._words)
-
-
-@contextlib.contextmanager
-def _sheet(named: Named, height: float) -> Iterator[_Sheet]:
-    """A sheet under matplotlib's own defaults, whatever the user's are; finished at the end."""
-    import matplotlib as mpl
-
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(
-            {
-                "svg.fonttype": "none",
-                "svg.hashsalt": named.name,
-                "text.parse_math": False,
-                "font.size": FONT,
-                **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), _svg.INK),
-            }
-        )
-        sheet = _Sheet(named, height)
-        yield sheet
-        sheet.finish()
-
-
-def _gaps(values: Sequence[float | None]) -> list[float]:
-    return [float("nan") if v is None else v for v in values]
-
-
-def _short(label: str, most: int = 25) -> str:
-    return shown(label, most)

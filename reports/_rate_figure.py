@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reports import _svg
-from reports._figures import COLORS, FONT, MARKERS, WIDTH, Curve, Named, _gaps, _sheet, _short
+from reports._figures import Curve
+from reports._sheet import COLORS, FONT, MARKERS, WIDTH, Named, gaps, sheet_of, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,15 +17,15 @@ def over_threshold(
     named: Named, lines: Sequence[Curve], *, at: Sequence[float], mark: float | None, x: str, y: str
 ) -> str:
     """Shares over thresholds `at`, between 0 and 1; `mark` is the operating point, where it is known."""
-    columns = 2 if max((len(_short(c.label)) for c in lines), default=0) <= 24 else 1
+    columns = 2 if max((len(short(c.label)) for c in lines), default=0) <= 24 else 1
     legend = 13.0 * -(-len(lines) // columns) + 4
     top, plot, foot = 18.0, 150.0, 34.0
-    with _sheet(named, top + plot + foot + legend) as sheet:
+    with sheet_of(named, top + plot + foot + legend) as sheet:
         axes = sheet.axes(44, top, WIDTH - 56, plot)
         for place, line in enumerate(lines):
             axes.plot(
                 at,
-                _gaps(line.values),
+                gaps(line.values),
                 color=COLORS[place % len(COLORS)],
                 marker=MARKERS[place % len(MARKERS)],
                 markevery=(place % 3, 3),  # markers of neighboring lines don't hide one another
