@@ -173,7 +173,9 @@ class Graph:
         maker = (
             behind or self._behind(tensor, {"Gemm", "MatMul"}, first=True) or self._behind(tensor, NORMS, first=True)
         )
-        module = module_of(maker.input[1]) if maker is not None else None
+        users = self.consumers[maker.output[0]] if maker is not None else []  # a bias may be added behind a product
+        named = [name for node in (maker, *users) if node for name in node.input[1:] if name in self.constants]
+        module = next(filter(None, map(module_of, named)), None)
         return module if module is None or kind == "conv" else f"{module}.{kind}"
 
     def _gated(self) -> tuple[dict[str, str], set[str]]:
@@ -271,7 +273,9 @@ class Graph:
             if node.op_type in makers:
                 return node
             passes = node.op_type in LINEAR or (may_pass and node.op_type in ELEMENTWISE | set(ACTIVATIONS))
-            for source in reversed(self.variables(node)) if passes else ():  # the first, by habit not a shortcut, first
+            # The first, by habit not a shortcut, first; what others read, too, is one.
+            sources = sorted(self.variables(node), key=lambda one: len(self.consumers[one]) > 1)
+            for source in reversed(sources) if passes else ():
                 if source not in seen:
                     seen.add(source)
                     # Inside a spelled-out function such as GELU further elementwise steps belong to it.

@@ -96,7 +96,12 @@ def _check_external(tensor: TensorProto, path: Path, checked: set[str]) -> None:
                 hint="Put the model and its data files into one folder",
             )
         if not (folder / location).is_file():
-            raise ModelError("a data file of the model is missing beside it", value=location, where=path)
+            raise ModelError(
+                "a data file of the model is missing beside it",
+                value=location,
+                where=path,
+                hint="Copy it into the model's folder, under this name: it holds the weights",
+            )
         checked.add(location)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import warnings
 from pathlib import Path
 
@@ -32,6 +30,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_thread")]
     ("name", "form", "batch"),
     [
         ("residual", "exported", 1),
+        ("residual", "dynamo", 2),
         ("swin", "exported", 4),
         *((n, "onnx", b) for n in ("residual", "swin") for b in (1, 4)),
     ],
@@ -40,6 +39,8 @@ def test_a_fixed_batch_takes_any_number_of_pictures(name: str, form: str, batch:
     network = zoo.build(name)
     if form == "onnx":
         path = exported(network, tmp_path / "net.onnx", batch=batch, free=())
+    elif form == "dynamo":
+        path = zoo.write_newer(network, tmp_path / "net.onnx", batch=batch, free=())
     else:
         path = networks.export(network, tmp_path / "net.pt2", size=SIZE, batch=batch)
     model = open_model(path)
@@ -51,6 +52,8 @@ def test_a_fixed_batch_takes_any_number_of_pictures(name: str, form: str, batch:
 def resizable(network: nn.Module, folder: Path, form: str) -> Path:
     if form == "onnx":
         return exported(network, folder / "net.onnx", free=("batch", "height", "width"))
+    if form == "dynamo":
+        return zoo.write_newer(network, folder / "net.onnx", free=(0, 2, 3))
     if form != "exported":
         return written(network, folder, form)
     dims = {**BATCH, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
@@ -61,7 +64,7 @@ def resizable(network: nn.Module, folder: Path, form: str) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "form"),
-    [("residual", "traced"), ("residual", "exported"), ("unet", "onnx"), ("unet", "scripted")],
+    [("residual", "traced"), ("residual", "exported"), ("unet", "onnx"), ("unet", "dynamo"), ("unet", "scripted")],
 )
 def test_an_open_size_is_described_for_each_in_turn(name: str, form: str, tmp_path: Path) -> None:
     network = zoo.build(name)
@@ -160,19 +163,3 @@ def test_a_network_from_tensorflow_is_read_with_its_channels_last(tmp_path: Path
     for layer, value in zip(description.layers, truth[1:], strict=True):
         for reduction, numbers in reduced(value.transpose(0, 3, 1, 2)).items():
             np.testing.assert_allclose(got.strengths[layer.name, reduction], numbers, rtol=1e-5, atol=1e-6)
-
-
-def test_torch_s_newer_exporter_keeps_the_names(tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript", reason="torch's newer ONNX exporter needs onnxscript")
-    network = zoo.build("residual")
-    path = tmp_path / "net.onnx"
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network, (torch.zeros(2, 3, SIZE, SIZE),), str(path), dynamo=True, dynamic_shapes=(BATCH,),
-            input_names=["image"], output_names=["output"],
-        )  # fmt: skip
-    usual = open_model(exported(network, tmp_path / "usual.onnx")).describe((1, 3, SIZE, SIZE))
-    description = assert_as_eager(open_model(path), network, networks.noise(3, size=SIZE))
-
-    assert [layer.name for layer in description.layers] == [layer.name for layer in usual.layers]

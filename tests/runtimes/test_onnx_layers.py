@@ -124,6 +124,7 @@ def test_nameless_nodes_are_called_after_their_weights(tmp_path: Path) -> None:
         ("{op}__{at}", "b{at}/BiasAdd_weights_fused_bn", ["b0.relu", "b2.relu", "b6"]),
         ("{op}_{at}", "onnx::Conv_{at}", ["Relu_1", "Relu_5", "Conv_6"]),  # folded, so that no name is left
         ("{op}__{at}", "Conv__{at}_weights_fused_bn", ["Relu__1", "Relu__5", "Conv__6"]),
+        ("node_relu_{at}", "features.{at}.weight", ["features.0.relu", "features.2.relu", "features.6"]),
         ("act{at}", "conv{at}.weight", ["act1", "act5", "act6"]),  # the author's own
     ],
 )
@@ -144,6 +145,24 @@ def test_numbered_nodes_are_called_after_the_weights_behind_them(
     made = net.model(("b", 3, 8, 8), {last: ("b", 2, 1, 1)})
 
     assert [layer.name for layer in describe(made, tmp_path).layers] == expected
+
+
+def test_a_name_comes_from_behind_the_shortcut_and_from_a_bias(tmp_path: Path) -> None:
+    net = networks.Net()
+
+    def conv(x: str, into: int, name: str) -> str:
+        weight = net.weight(net.random.normal(size=(4, into, 1, 1)), f"{name}.weight")
+        return net.add("Conv", x, weight, name=f"node_conv2d_{into}")
+
+    stem = net.add("Relu", conv("image", 3, "stem"), name="node_relu")
+    x = net.add("Add", stem, conv(stem, 4, "block.conv"), name="node_add_3")
+    x = net.add("Flatten", net.add("GlobalMaxPool", x))
+    x = net.add("MatMul", x, net.weight(net.random.normal(size=(4, 5)), "val_13"), name="node_MatMul_12")
+    x = net.add("Add", x, net.weight(net.random.normal(size=5), "fc1.bias"), name="node_linear")
+    net.add("Gemm", net.add("Elu", x, name="node_elu"), net.weight(net.random.normal(size=(5, 2))), out="out")
+    layers = describe(net.model(("b", 3, 8, 8), {"out": ("b", 2)}), tmp_path).layers
+
+    assert [layer.name for layer in layers] == ["stem.relu", "block.conv", "fc1.elu"]
 
 
 def test_a_relu_with_no_convolution_before_it_is_called_after_what_is(tmp_path: Path) -> None:

@@ -23,12 +23,14 @@ WORDS = {"hardswish": "hard_swish", "hardtanh": "relu6"}
 SPARE = {"vit": 1, "vit-pooled": 1, "deit": 2}
 FORMATS = ("onnx", "traced", "exported")
 MAPS = [name for name in zoo.ZOO if name != "perceptron"]
-# By default each network as an ONNX file and in one of torch's formats by turns; the other one is slow.
+# By default each network as an ONNX file and in one of torch's formats by turns; the other one is slow, and so are most
+# ONNX files by torch's newer exporter, which takes its time.
 ALL = [
     pytest.param(name, form, marks=[pytest.mark.slow] if form == ("traced", "exported")[at % 2] else [])
     for at, name in enumerate(MAPS)
     for form in FORMATS
 ]
+ALL += [pytest.param(n, "dynamo", marks=[] if n in {"mobile", "vit-pooled"} else [pytest.mark.slow]) for n in MAPS]
 
 
 class Replaced(TorchFunctionMode):
