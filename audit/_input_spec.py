@@ -86,7 +86,7 @@ def _fixed_size(shape: Sequence[int | None], layout: str, stated: Any, model: Pa
             "nothing says how large the model wants its pictures",
             where=model,
             hint=f"Create {path} with the line `[model.input]` and below it, with the right height and width, "
-            "`size = [224, 224]`",
+            f"`size = [{height or 224}, {width or 224}]`",
         )
     size = (height, width)
     if stated is not None and tuple(stated) != size:

@@ -312,6 +312,7 @@ def test_bytes_go_in_as_they_are(tmp_path: Path) -> None:
     ("tensor", "stated", "error", "parts"),
     [
         (ANY, {}, SettingsError, ("how large", "model.onnx.toml", "[model.input]", "size = [224, 224]")),
+        (image(None, 3, 48, None), {}, SettingsError, ("`size = [48, 224]`",)),
         (image(None, 3, 8, 8), {"size": (9, 9)}, SettingsError, ("contradicts the size", "'[9, 9]'", "[8, 8]")),
         (image(None, 1, 8, 8), {"color": "rgb"}, SettingsError, ("takes 1 color channel", "'rgb'", "gray")),
         (image(None, 3, 8, 8), {"color": "gray"}, SettingsError, ("takes 3 color channels", "rgb, bgr")),

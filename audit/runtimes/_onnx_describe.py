@@ -15,6 +15,7 @@ from audit.runtimes._onnx_candidates import candidates, routes_of
 from audit.runtimes._onnx_cost import needed, work_of
 from audit.runtimes._onnx_gradients import no_gradients
 from audit.runtimes._onnx_graph import Graph, Place
+from audit.runtimes._onnx_heads import by_picture
 from audit.runtimes._onnx_measured import heads_of, shapes_of
 from audit.runtimes._onnx_onward import tolerance_of
 from audit.runtimes._onnx_trials import Run, try_tails
@@ -61,12 +62,13 @@ def look_inside(
     """
     found = candidates(model, [spec.name for spec in outputs])
     shapes = shapes_of(found.graph, model, run, found.places, found.routes, needed(found.whole))
+    routes = [by_picture(route, shapes) for route in found.routes]
     places = _laid_out(found.places, shapes)
     tolerance = tolerance_of(model)
     checked = HALF_TOLERANCE if half else tolerance
-    heads, missing = heads_of(found.graph, model, run, places, found.routes, shapes, checked, integers=found.integers)
+    heads, missing = heads_of(found.graph, model, run, places, routes, shapes, checked, integers=found.integers)
     if unlifted:
-        heads, missing = {}, dict.fromkeys((route.output for route in found.routes), unlifted)
+        heads, missing = {}, dict.fromkeys((route.output for route in routes), unlifted)
     named = {place.name: place for place in sorted([*places, *found.unreached], key=found.position)}
     layers = layers_of(
         ((p, () if p.inside else shapes[p.tensor], INSIDE if p.inside else unlifted) for p in named.values()),
@@ -74,7 +76,7 @@ def look_inside(
         answers=found.answers,
         batch=batch,
     )
-    logits = {route.output: route.logits for route in found.routes}
+    logits = {route.output: route.logits for route in routes}
     mapped = [(layer, named[layer.name]) for layer in layers]
     tried = try_tails(found.whole, model, run, mapped, list(logits.values()), tolerance=tolerance, batch=batch)
     costs = shares([found.position(place) for _, place in mapped], work_of(found.whole, shapes))
@@ -86,7 +88,7 @@ def look_inside(
             layers=layers,
             heads=heads,
             heads_missing=missing,
-            final={route.output: route.final for route in found.routes},
+            final={route.output: route.final for route in routes},
             gradients=no_gradients(tried, layers, heads, missing, folder, tolerance),
             tail=tried.tail,
             notes=(_HIDDEN.format(found.hidden),) if found.hidden else (),

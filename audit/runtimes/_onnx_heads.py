@@ -68,6 +68,14 @@ def trace(graph: Graph, output: str) -> Route:
     )
 
 
+def by_picture(route: Route, shapes: Mapping[str, tuple[int, ...]]) -> Route:
+    """The route, with logits in which one row is one picture: an old softmax over the letters of a line of text works
+    on a table with one row a letter, and then the output itself is all there is to go by."""
+    if shapes[route.logits][:1] == shapes[route.output][:1]:
+        return route
+    return dataclasses.replace(route, logits=route.output, final=None)
+
+
 def answers(graph: Graph, output: str) -> set[str]:
     """The values that are an output, but for their shape and a final softmax or sigmoid."""
     found, name = {output}, output

@@ -44,7 +44,7 @@ def shapes_of(
     taps = Taps(model)
     values = {
         *(place.tensor for place in places),
-        *(route.output for route in routes),
+        *(name for route in routes for name in (route.output, route.logits)),
         *more,
         *(name for node in _on_the_way(routes) for name in (node.output[0], *graph.variables(node))),
     }

@@ -17,9 +17,9 @@ _OPERATORS = {"Swish": "silu"}  # where ONNX and torch do not mean the same word
 _TOLD = "pkg.torch.onnx."  # what torch's newer exporter says beside a node begins with this
 _LIST = re.compile(r"\[('[^'\\]*'(, )?)*\]")
 
-# A name with nothing of the author's in it, once the operator's own word has been made an n of: `n`, `n_48`, `n@3`.
+# A name with nothing of the author's in it, once the operator's own word has been made an n of: `n`, `n_48`, `p2o.n.3`.
 # That of torch's newer exporter, `node_relu_1`, is read once some tool has lost what was told beside the node.
-_NUMBERED = re.compile(r"n?(_token)?[_@]*\d*|node_?[a-zA-Z0-9_]*(/\w+/)?")
+_NUMBERED = re.compile(r"(p2o\.)?n?(_token)?[_@.]*\d*|node_?[a-zA-Z0-9_]*(/\w+/)?")
 # What writers put behind the name of a module to name its weights: torch, Caffe2, Paddle and TensorFlow.
 _OF_WEIGHTS = re.compile(r"(/BiasAdd)?[./_](weights?|bias|kernel|[wW]|scale|gamma|s)([_:]0|_fused_bn|_quantized)*$")
 

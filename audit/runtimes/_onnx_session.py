@@ -86,6 +86,13 @@ class Sessions:
                     where=self._path,
                     hint="Update onnxruntime, or export the model with an older opset",
                 ) from error
+            if unknown := re.search(r"No Op registered for (\S+)", str(error)):
+                raise ModelError(
+                    "the model uses an operator that onnxruntime does not know",
+                    value=unknown[1],
+                    where=self._path,
+                    hint="Export it again, with standard operators",
+                ) from error
             raise ModelError(f"onnxruntime can't open the model ({one_line(error)})", where=self._path) from error
         if self._asked == "cuda" and CUDA not in session.get_providers():
             raise _no_cuda("onnxruntime could not start it and fell back to the CPU")

@@ -31,7 +31,8 @@ def values_of(model: onnx.ModelProto, names: list[str], images: NDArray[Any]) ->
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(copy.SerializeToString(), options, providers=["CPUExecutionProvider"])
     wanted = [*names, copy.graph.output[0].name]
-    return dict(zip(wanted, session.run(wanted, {copy.graph.input[0].name: images}), strict=True))
+    picture = session.get_inputs()[0].name  # weights that are listed as inputs are none to it
+    return dict(zip(wanted, session.run(wanted, {picture: images}), strict=True))
 
 
 def reduced(activation: NDArray[Any], name: str) -> NDArray[np.float64]:
