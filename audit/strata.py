@@ -11,7 +11,7 @@ import numpy as np
 
 from audit.groups import MAX_GROUPS, Grouping
 from audit.result import PICTURE_QUALITY, Attributes, Measurement, Skipped, Stratum, Within
-from audit.statistics.disparity import Couples
+from audit.statistics.couples import Couples
 from audit.statistics.estimates import Cells, Floats, Groups
 from audit.statistics.gaps import CLOSED_FORM
 from audit.statistics.shares import UNITS

@@ -16,7 +16,7 @@ from audit.groups import MAX_GROUPS, Grouping
 from audit.measures import Measure
 from audit.result import Attributes, Disparity, Estimate, GroupEstimate, Measurement, Pair, Skipped
 from audit.statistics.chance import chance
-from audit.statistics.disparity import Couples
+from audit.statistics.couples import Couples
 from audit.statistics.estimates import Bools, Cells, Floats, Groups, Means, Rates, Sample, interval
 from audit.statistics.gaps import compare, recorded
 from audit.statistics.jackknife import Statistic

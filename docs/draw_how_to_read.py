@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.statistics.disparity import Overlap, Pairs
+from audit.statistics.couples import Overlap
+from audit.statistics.disparity import Pairs
 from audit.statistics.estimates import Cells, Groups, Rates, interval
 from reports._how_to_read import page, verdicts_picture
 from reports._sheet import COLORS

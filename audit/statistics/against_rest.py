@@ -14,7 +14,8 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.statistics.disparity import Overlap, Pairs
+from audit.statistics.couples import Overlap
+from audit.statistics.disparity import Pairs
 from audit.statistics.estimates import (
     FEW_EVENTS,
     Bools,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from audit.statistics._quantiles import plain
-from audit.statistics.disparity import Couples, Overlap
+from audit.statistics.couples import Couples, Overlap
 from audit.statistics.estimates import FEW_EVENTS, Bools, Cells, Floats, Groups, Rates, divide
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audit.result import Disparity, Pair
-from audit.statistics.disparity import Overlap, Pairs, inverse
+from audit.statistics.couples import Overlap
+from audit.statistics.disparity import Pairs, inverse
 from audit.statistics.kinds import KINDS, note
 
 if TYPE_CHECKING:

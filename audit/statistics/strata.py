@@ -25,7 +25,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from audit.statistics.disparity import Contrasts, Couples, Gap, Index, degrees_of_freedom
+from audit.statistics.couples import Couples, Index
+from audit.statistics.disparity import Contrasts, Gap, degrees_of_freedom
 from audit.statistics.estimates import (
     FEW_EVENTS,
     Bools,

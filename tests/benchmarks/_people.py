@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from audit.statistics.disparity import Couples, Gap, Pairs
+from audit.statistics.couples import Couples
+from audit.statistics.disparity import Gap, Pairs
 from audit.statistics.estimates import Cells, Groups, Means, Rates
 from audit.statistics.kinds import KINDS
 

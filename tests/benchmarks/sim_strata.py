@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from audit.statistics.disparity import Couples, Gap
+from audit.statistics.couples import Couples
+from audit.statistics.disparity import Gap
 from audit.statistics.estimates import Cells, Groups
 from audit.statistics.strata import Strata
 from tests.benchmarks._people import ALPHA, Draw, People, Row, blocks, covered, rates, shared_rates, skewed

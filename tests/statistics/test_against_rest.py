@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from audit.statistics.against_rest import Contrasts, JeffreysRates, against_rest
-from audit.statistics.disparity import Overlap, Pairs
+from audit.statistics.couples import Overlap
+from audit.statistics.disparity import Pairs
 from audit.statistics.estimates import Rates
 from tests.support.slow_statistics import slow, t_quantile
 

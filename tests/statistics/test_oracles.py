@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.statistics.disparity import Overlap, Pairs
+from audit.statistics.couples import Overlap
+from audit.statistics.disparity import Pairs
 from audit.statistics.estimates import Rates
 from tests.support.figures import figures
 

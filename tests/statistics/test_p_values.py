@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audit.statistics.disparity import Couples, Overlap, Pairs
+from audit.statistics.couples import Couples, Overlap
+from audit.statistics.disparity import Pairs
 from audit.statistics.estimates import Cells, Groups, Means, Rates
 from tests.support.figures import figures
 
