@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from audit.errors import AuditError, ModelError
+from audit.errors import ModelError
 from audit.runtimes import RUNTIMES, Model
 from audit.runtimes._exported_devices import on_cpu
 from audit.runtimes._exported_graph import ExportedGraph
 from audit.runtimes._exported_safety import EXPORT, check_file, weights_only
 from audit.runtimes._torch_model import TorchModel
-from audit.runtimes._torch_process import check_memory, device_of, silence
-from audit.runtimes._torch_speed import load_torch
-from audit.runtimes._torch_trials import reason_of
+from audit.runtimes._torch_opening import loading, place_for
+from audit.runtimes._torch_process import silence
 
 _WRAP = "Wrap the network in a module whose forward takes the image alone, and export that"
 
@@ -24,31 +23,21 @@ class ExportedRuntime:
     suffixes: tuple[str, ...] = (".pt2",)
 
     def open(self, path: Path, *, device: str, threads: int | None) -> Model:
-        torch = load_torch("A torch.export file")
-        place = device_of(device)
+        place = place_for("A torch.export file", device, threads)
         metadata = check_file(path)
-        if threads is not None:
-            torch.set_num_threads(threads)
-        try:
-            with silence(), weights_only():
-                graph = _graph(path, place)
-                seen = graph.fx_image.meta["val"]
-                return TorchModel(
-                    path,
-                    graph,
-                    format="torch.export",
-                    device=place,
-                    metadata=metadata,
-                    example=tuple(n if isinstance(n, int) else None for n in seen.shape),
-                    wanted=seen.dtype,
-                    again=lambda: _again(path, place),
-                )
-        except AuditError:
-            raise
-        except Exception as error:  # a broken file surfaces as almost anything
-            if isinstance(error, RuntimeError):
-                check_memory(error)
-            raise ModelError(f"torch can't load the file: {reason_of(error)}", where=path, hint=EXPORT) from error
+        with loading(path, EXPORT), weights_only():
+            graph = _graph(path, place)
+            seen = graph.fx_image.meta["val"]
+            return TorchModel(
+                path,
+                graph,
+                format="torch.export",
+                device=place,
+                metadata=metadata,
+                example=tuple(n if isinstance(n, int) else None for n in seen.shape),
+                wanted=seen.dtype,
+                again=lambda: _again(path, place),
+            )
 
 
 def _graph(path: Path, device: str) -> ExportedGraph:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from audit.errors import AuditError, ModelError
 from audit.runtimes import RUNTIMES, Model
 from audit.runtimes._torch_model import TorchModel
-from audit.runtimes._torch_process import check_memory, device_of, silence
-from audit.runtimes._torch_speed import load_torch
-from audit.runtimes._torch_trials import reason_of
+from audit.runtimes._torch_opening import loading, place_for
+from audit.runtimes._torch_process import silence
 from audit.runtimes._torchscript_arguments import check_arguments
 from audit.runtimes._torchscript_graph import ScriptProgram
 from audit.runtimes._torchscript_safety import EXPORT, check_file, check_graphs
@@ -21,28 +19,18 @@ class TorchScriptRuntime:
     suffixes: tuple[str, ...] = (".pt", ".ts", ".torchscript")
 
     def open(self, path: Path, *, device: str, threads: int | None) -> Model:
-        torch = load_torch("A TorchScript file")
-        place = device_of(device)
+        place = place_for("A TorchScript file", device, threads)
         contents = check_file(path)
-        if threads is not None:
-            torch.set_num_threads(threads)
-        try:
-            with silence():
-                return TorchModel(
-                    path,
-                    _program(path, place),
-                    format="torchscript",
-                    device=place,
-                    metadata=contents.metadata,
-                    example=contents.traced[0] if contents.traced else (),
-                    again=lambda: _again(path, place),
-                )
-        except AuditError:
-            raise
-        except Exception as error:  # a broken file surfaces as almost anything
-            if isinstance(error, RuntimeError):
-                check_memory(error)
-            raise ModelError(f"torch can't load the file: {reason_of(error)}", where=path, hint=EXPORT) from error
+        with loading(path, EXPORT):
+            return TorchModel(
+                path,
+                _program(path, place),
+                format="torchscript",
+                device=place,
+                metadata=contents.metadata,
+                example=contents.traced[0] if contents.traced else (),
+                again=lambda: _again(path, place),
+            )
 
 
 def _program(path: Path, device: str) -> ScriptProgram:
