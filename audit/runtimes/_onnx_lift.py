@@ -26,14 +26,14 @@ def lift(model: ModelProto, path: Path) -> tuple[ModelProto, str | None]:
         The model, and why it could not be lifted (then it is the one given), or None.
     """
     import onnx
-    from onnx import inliner, version_converter
+    from onnx import version_converter
 
     opset = operator_set(model)
     if opset is None:
         return model, "the file does not say which version of the operators it uses"
     try:
         if model.functions:
-            model = inliner.inline_local_functions(model)
+            model = _written_out(model)
         if opset < OLDEST:
             whole = onnx.ModelProto()
             whole.CopyFrom(model)
@@ -43,3 +43,16 @@ def lift(model: ModelProto, path: Path) -> tuple[ModelProto, str | None]:
     except Exception as error:  # noqa: BLE001 - onnx raises whatever its C++ side throws
         return model, f"the file uses version {opset} of the operators and could not be lifted ({one_line(error)})"
     return model, None
+
+
+def _written_out(model: ModelProto) -> ModelProto:
+    """The model without functions of its own. What torch tells beside the call of one, its path in the network, goes on
+    to the node that gives its value."""
+    from onnx import inliner
+
+    told = {name: node.metadata_props for node in model.graph.node for name in node.output}
+    made: ModelProto = inliner.inline_local_functions(model)
+    for node in made.graph.node:
+        if not node.metadata_props:
+            node.metadata_props.extend(entry for name in node.output for entry in told.get(name, ()))
+    return made

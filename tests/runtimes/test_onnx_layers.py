@@ -207,6 +207,18 @@ def test_the_newer_exporter_of_torch_keeps_the_path_beside_the_node(
     assert [layer.name for layer in describe(made, tmp_path).layers] == expected
 
 
+def test_a_function_of_the_file_has_the_name_of_its_call(tmp_path: Path) -> None:
+    made = told(networks.small_cnn(), ["stem", "stem.act", "body", "body.act"])
+    inner = onnx.helper.make_node("Relu", ["x"], ["y"], name="inner")
+    made.functions.append(onnx.helper.make_function("author", "Act", ["x"], ["y"], [inner], made.opset_import))
+    made.opset_import.append(onnx.helper.make_opsetid("author", 1))
+    for node in made.graph.node:
+        if node.op_type == "Relu":
+            node.op_type, node.domain = "Act", "author"
+
+    assert [layer.name for layer in describe(made, tmp_path).layers] == ["stem.act", "body.act"]
+
+
 def test_names_are_unique(tmp_path: Path) -> None:
     made = networks.small_cnn()
     made.graph.node[1].name, made.graph.node[3].name = "act", "/act/Relu"
