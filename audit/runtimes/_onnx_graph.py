@@ -125,11 +125,12 @@ class Graph:
         gates, inside = self._gated()
         made: dict[str, str] = {}
         for node in self.nodes:
-            if node.op_type in CONVOLUTIONS:
+            function = self._function(node)
+            if function in CONVOLUTIONS:
                 settled = self._settle(node.output[0])
                 if not self._meets_activation(settled) and not self._is_half(node, settled):
                     made[settled] = "conv"
-            elif node.op_type in ACTIVATIONS and not {node.output[0]} & (inside | self.constants):
+            elif function in ACTIVATIONS and not {node.output[0]} & (inside | self.constants):
                 if not self._scales_another(node):
                     made[node.output[0]] = self._kind(node)
             elif node.output and node.output[0] in gates:
@@ -159,13 +160,27 @@ class Graph:
     def _order(self, made: tuple[str, str]) -> int:
         return self.position[made[0]]
 
+    def _function(self, node: NodeProto) -> str:
+        """The operator that gives a node's value: of a fused convolution the non-linearity at its end."""
+        fused = self.attribute(node, "activation") if node.op_type == "FusedConv" else None
+        return fused.decode() if isinstance(fused, bytes) else str(node.op_type)
+
     def _kind(self, node: NodeProto) -> str:
-        if node.op_type == "Clip" and [self.scalar(name) for name in node.input[1:]] == [0, 6]:
+        if self._bounds(node) == [0, 6]:
             return "relu6"
-        return ACTIVATIONS[node.op_type]
+        if node.op_type == "QuickGelu" and self.attribute(node, "alpha") == 1:
+            return "silu"
+        return ACTIVATIONS[self._function(node)]
+
+    def _bounds(self, node: NodeProto) -> list[float | None]:
+        """What a value is cut to: its least, then its largest; none where it is not."""
+        if self._function(node) != "Clip":
+            return []
+        fused = self.attribute(node, "activation_params")
+        return list(fused) if isinstance(fused, list) else [self.scalar(name) for name in node.input[1:]]
 
     def _non_negative(self, node: NodeProto, kind: str) -> bool:
-        lowest = self.scalar(node.input[1]) if node.op_type == "Clip" and len(node.input) > 1 else None
+        lowest = next(iter(self._bounds(node)), None)
         return kind in NON_NEGATIVE or (lowest is not None and lowest >= 0)
 
     def _near(self, tensor: str, behind: NodeProto | None, kind: str) -> str | None:
@@ -222,7 +237,7 @@ class Graph:
             shift = self.producer.get(node.input[0])
             may_scale = shift is not None and shift.op_type == "Add" and len(self.variables(shift)) == 1
         else:
-            may_scale = node.op_type in {"Sigmoid", "HardSigmoid"}
+            may_scale = self._function(node) in {"Sigmoid", "HardSigmoid"}
         names = [node.output[0]] if may_scale else []
         while names:
             name = names.pop()

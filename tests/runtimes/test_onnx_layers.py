@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
-from audit.runtimes import Description, default_layers, open_model
+from audit.runtimes import Description, Request, default_layers, open_model
 from tests.support import onnx_networks as networks
 
 
@@ -47,6 +48,37 @@ def test_functions_spelled_out_are_one_layer(function: str, tmp_path: Path) -> N
     (layer,) = describe(networks.spelled_out(function), tmp_path).layers
 
     assert (layer.name, layer.kind, layer.convolution, layer.non_negative) == ("act", function, True, False)
+
+
+def test_what_onnxruntime_has_fused_are_the_same_layers(tmp_path: Path) -> None:
+    net = networks.Net()
+    x = net.add("Relu", net.conv("image", (3, 4), 3))
+    x = net.add("Clip", net.conv(x, (4, 4), 3), net.weight(np.float32(0)), net.weight(np.float32(6)))
+    x = net.add("LeakyRelu", net.conv(x, (4, 4), 3), alpha=0.2)
+    gate = net.add("HardSigmoid", net.conv(net.add("GlobalAveragePool", x), (4, 4), 1))
+    x = net.add("Mul", x, gate)
+    x = net.conv(x, (4, 4), 3)
+    x = net.conv(net.add("Mul", x, net.add("Sigmoid", x)), (4, 2), 3)
+    net.add("Flatten", net.add("GlobalAveragePool", x), out="out")
+    path = networks.save(net.model(("b", 3, 8, 8), {"out": ("b", 2)}), tmp_path / "net.onnx")
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(tmp_path / "fused.onnx")
+    options.log_severity_level = 3  # it warns that the file is for this kind of machine
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    fused = onnx.load(tmp_path / "fused.onnx")
+    told = []
+    for model in (open_model(path), open_model(tmp_path / "fused.onnx")):
+        layers = model.describe((1, 3, 8, 8)).layers
+        model.prepare(Request(output="out", reductions={layer.name: ("mean",) for layer in layers}))
+        strengths = model.run(np.random.default_rng(0).normal(size=(3, 3, 8, 8))).strengths
+        told.append([(one.kind, one.shape, one.non_negative, one.convolution, one.cost) for one in layers])
+        told.append([strengths[layer.name, "mean"] for layer in layers])
+
+    assert {"FusedConv", "QuickGelu"} <= {node.op_type for node in fused.graph.node}
+    assert told[0] == told[2]
+    assert [entry[0] for entry in told[0]] == ["relu", "relu6", "leaky_relu", "silu", "conv"]
+    np.testing.assert_allclose(told[1], told[3], rtol=1e-5)
 
 
 def test_a_gate_is_no_layer(tmp_path: Path) -> None:

@@ -135,6 +135,11 @@ CASES = [
     case("Conv", f(2, 4, 7, 6), f(2, 4, 3, 3), auto_pad="VALID"),
     case("Conv", f(2, 3, 9), f(4, 3, 3), f(4), pads=[1, 1]),
     case("Conv", f(1, 2, 4, 5, 3), f(2, 2, 2, 2, 2)),
+    *(case("FusedConv", f(2, 3, 7, 6), f(4, 3, 3, 3), f(4), pads=[1] * 4, activation=name, domain=MICROSOFT, **given)
+      for name, given in {"Relu": {}, "Tanh": {}, "Sigmoid": {}, "LeakyRelu": {"activation_params": [0.2]},
+                          "Clip": {"activation_params": [0.0, 6.0]},
+                          "HardSigmoid": {"activation_params": [1 / 6, 0.5]}}.items()),
+    case("FusedConv", f(2, 3, 7, 6), f(4, 3, 3, 3), f(4), f(2, 4, 5, 4), activation="Relu", domain=MICROSOFT),
     case("ConvTranspose", f(2, 3, 5, 4), f(3, 4, 2, 2), f(4), strides=[2, 2]),
     case("ConvTranspose", f(2, 4, 5, 4), f(4, 2, 3, 3), group=2, strides=[2, 2], pads=[1, 0, 0, 1],
          output_padding=[1, 1]),

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from audit.runtimes._onnx_torch.operators import MICROSOFT, Call, along, operator, pairs
+from audit.runtimes._onnx_torch.operators import MICROSOFT, OPERATORS, Call, along, operator, pairs
 
 _CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 _UNFOLD = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
@@ -43,6 +43,20 @@ def convolution(call: Call, x: Any, weight: Any, bias: Any = None) -> Any:
         x, begin = functional.pad(x, pairs(begin, end)), [0] * dims
     strides, spread = call.get("strides", [1] * dims), call.get("dilations", [1] * dims)
     return _CONVOLVE[dims](x, weight, bias, strides, begin, spread, call.get("group", 1))
+
+
+@operator("FusedConv", domain=MICROSOFT)
+def fused_convolution(call: Call, x: Any, weight: Any, bias: Any = None, more: Any = None) -> Any:
+    """With a sum and a non-linearity behind it, whose parameters stand in a row."""
+    made = convolution(call, x, weight, bias)
+    made = made if more is None else made + more
+    function, given = call.get("activation", "Identity"), call.get("activation_params", [])
+    names = {"LeakyRelu": ["alpha"], "HardSigmoid": ["alpha", "beta"]}.get(function, [])
+    if ("", function) not in OPERATORS or (given and function != "Clip" and len(given) != len(names)):
+        raise call.refuse(f"with {function} behind it")
+    behind = Call(operator=function, attributes=dict(zip(names, given, strict=False)), opset=call.opset)
+    bounds = [torch.tensor(bound) for bound in given] if function == "Clip" else []
+    return OPERATORS["", function](behind, made, *bounds)
 
 
 @operator("ConvTranspose")
