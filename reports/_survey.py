@@ -10,8 +10,9 @@ from reports._closing import skipped as skipped_section
 from reports._document import Block, Bullets, Callout, Cell, Column, Document, Facts, Section, Table, Text
 from reports._rates import quality
 from reports._reading import Reading
-from reports._survey_findings import conflict_lines, differing, survey_findings, tie_line
+from reports._survey_findings import survey_findings
 from reports._survey_power import brief_power, power
+from reports._survey_words import conflict_lines, differing, tie_line
 from reports._tested import coverage, size_of
 from reports._tests import tests_explained
 from reports._wording import attribute_title, group_label, shown

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reports import _numbers as numbers
 from reports._document import Block, Cell, Column, Section, Table, Text
-from reports._survey_findings import assumed, at_rate, gap_text, round_percent, round_points
+from reports._survey_words import assumed, at_rate, gap_text, round_percent, round_points
 from reports._wording import attribute_title
 
 if TYPE_CHECKING:
