@@ -67,37 +67,27 @@ def run_audit(
     wanted = checked_settings(settings, options)
     rules = policy if policy is None or isinstance(policy, Policy) else read_policy(Path(policy))
     with contextlib.ExitStack() as stack:
-        probe_set = read_probe(probe, probe_options(wanted))
-        opened = open_model(model, device=wanted.device)
-        stack.callback(opened.close)
-        prepared = prepare(opened, probe_set, wanted)
-        if rules is not None:
-            _check_rules(rules, prepared)
-        block = {**prepared.model, "sha256": model_hash(opened.files)}
+        prepared = stack.enter_context(_prepared(model, probe, wanted, rules))
+        plan = prepared.plan
+        block = {**prepared.model, "sha256": model_hash(plan.model.files)}
         mark = fingerprint(block, prepared, wanted)
         folder = stack.enter_context(_opened_folder(out, mark, prepared, force=force, resume=resume))
         _log_start(prepared)
-        passed = one_pass(prepared.plan, folder, progress)
+        passed = one_pass(plan, folder, progress)
         mean_maps = _collected(folder, probe)
         records = folder.read(["path", "image_sha256", "status", "reason", "label"])
         figures = clock.figures(passed)
         result = evaluate(prepared, folder, records, wanted, block)
-        result, took = with_trust(result, prepared.plan, folder, wanted, trust_progress)
+        result, took = with_trust(result, plan, folder, wanted, trust_progress)
         folder.keep_differences(result.difference_maps)
+        said = {"trust": took, "model": str(model), "probe": str(probe), "fingerprint": mark, **machine_block(plan)}
         result = dataclasses.replace(
             result,
-            notes=(*result.notes, *opened.notes),
+            notes=(*result.notes, *plan.model.notes),
             mean_maps=mean_maps,
             records=folder.table(keep=out is not None),
             files=folder.hashes(),
-            run={
-                **figures,
-                "trust": took,
-                "model": str(model),
-                "probe": str(probe),
-                "fingerprint": mark,
-                **machine_block(prepared.plan),
-            },
+            run={**figures, **said},
         )
         if rules is not None:
             result = dataclasses.replace(result, verdict=judge(result, rules).to_json())
@@ -105,6 +95,17 @@ def run_audit(
         if out is not None:
             folder.finish(result)
     return result
+
+
+@contextlib.contextmanager
+def _prepared(model: str | Path, probe: str | Path, settings: RunSettings, rules: Policy | None) -> Iterator[Prepared]:
+    """Probe set and model opened, what to measure planned, the rules held against that; closes the model at the end."""
+    probe_set = read_probe(probe, probe_options(settings))
+    with contextlib.closing(open_model(model, device=settings.device)) as opened:
+        prepared = prepare(opened, probe_set, settings)
+        if rules is not None:
+            _check_rules(rules, prepared)
+        yield prepared
 
 
 class _Clock:
