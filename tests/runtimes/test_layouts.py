@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
 import warnings
 from pathlib import Path
 
@@ -163,3 +166,19 @@ def test_a_network_from_tensorflow_is_read_with_its_channels_last(tmp_path: Path
     for layer, value in zip(description.layers, truth[1:], strict=True):
         for reduction, numbers in reduced(value.transpose(0, 3, 1, 2)).items():
             np.testing.assert_allclose(got.strengths[layer.name, reduction], numbers, rtol=1e-5, atol=1e-6)
+
+
+def test_the_export_that_the_readme_shows_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(torch\.onnx\.export\(.*?)```", readme, re.DOTALL)
+    network = zoo.build("plain")
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        exec(code, {"torch": torch, "model": network})
+    model = open_model("model.onnx")
+
+    assert [path.name for path in model.files] == ["model.onnx", "model.onnx.data"]
+    assert model.inputs[0].shape == (None, 3, 224, 224)
+    images = networks.noise(3, size=224)
+    assert [layer.name for layer in assert_as_eager(model, network, images).layers] == ["act1", "act2"]
