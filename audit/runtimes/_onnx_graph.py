@@ -161,8 +161,8 @@ class Graph:
         return self.position[made[0]]
 
     def _function(self, node: NodeProto) -> str:
-        """The operator that gives a node's value: of a fused convolution the non-linearity at its end."""
-        fused = self.attribute(node, "activation") if node.op_type == "FusedConv" else None
+        """The operator that gives a node's value: of a fused convolution or linear layer the non-linearity at its end."""
+        fused = self.attribute(node, "activation") if node.op_type in {"FusedConv", "FusedGemm"} else None
         return fused.decode() if isinstance(fused, bytes) else str(node.op_type)
 
     def _kind(self, node: NodeProto) -> str:
@@ -261,7 +261,7 @@ class Graph:
 
     def _is_half(self, node: NodeProto, settled: str) -> bool:
         """The depthwise half of a separable convolution: the other half follows at once."""
-        users = self.consumers[settled]
+        users = [user for user in self.consumers[settled] if user.op_type != "DynamicQuantizeLinear"]  # for its range
         grouped = (self.attribute(node, "group") or 1) != 1
         return grouped and bool(users) and all(user.op_type in CONVOLUTIONS for user in users)
 

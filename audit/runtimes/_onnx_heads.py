@@ -63,6 +63,8 @@ def trace(graph: Graph, output: str) -> Route:
             blocked = (
                 f"the way to the output {output!r} goes through {node.op_type}, which is no pooling and not linear"
             )
+            if node.op_type.startswith("Q") or any(one.op_type == "DynamicQuantizeLinear" for one in graph.nodes):
+                blocked += "; the file is quantized (int8), and the one that it was quantized from may allow it"
     return Route(
         output=output, logits=logits, final=final, pool=pool, source=source, steps=tuple(steps), blocked=blocked
     )

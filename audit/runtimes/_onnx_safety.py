@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Operators of com.microsoft that hold, or name a file with, code compiled for some device.
 COMPILED = frozenset({"EPContext", "Snpe"})
+BLOCKED = "com.microsoft.nchwc"  # operators on channels in blocks, as wide as the processor's registers
 DEEPEST = 100  # functions within functions
 MOST_NODES = 200_000  # with all functions written out
 MOST_AXES = 64
@@ -107,6 +108,13 @@ def _check_external(tensor: TensorProto, path: Path, checked: set[str]) -> None:
 
 def _check_domains(model: ModelProto, path: Path) -> None:
     local = {(function.domain, function.name) for function in model.functions}
+    if any(node.domain == BLOCKED for node in _nodes(model)):
+        raise UnsafeModel(
+            "the file is laid out for one kind of processor, as onnxruntime saves what it has optimized to the end",
+            value=BLOCKED,
+            where=path,
+            hint="Take the file that it was made from, or save it with the optimization level extended or basic",
+        )
     for node in _nodes(model):
         if node.domain not in KNOWN_DOMAINS and (node.domain, node.op_type) not in local:
             raise UnsafeModel(

@@ -122,6 +122,7 @@ def one_line(error: Exception) -> str:
     """What onnxruntime or onnx says, without its codes, file names of its own sources and further lines."""
     text = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = re.sub(r"This is an invalid model\. In Node, \((\"[^\"]*\"), (\w+), .* Error ", r"\2 \1: ", text)
     text = re.sub(r"\S*/onnxruntime/\S+:\d+ |Load model from .*? failed: ?", "", text)
     text = re.sub(r"(?:[\w:<>*&]+ )?\bonnxruntime::[\w:~]+\([^()]*\)(?: const)? |\w+\.(?:cc|h):\d+ \w+ ", "", text)
     text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : | Status Message:", "", text)

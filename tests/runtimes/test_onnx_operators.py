@@ -140,6 +140,8 @@ CASES = [
                           "Clip": {"activation_params": [0.0, 6.0]},
                           "HardSigmoid": {"activation_params": [1 / 6, 0.5]}}.items()),
     case("FusedConv", f(2, 3, 7, 6), f(4, 3, 3, 3), f(4), f(2, 4, 5, 4), activation="Relu", domain=MICROSOFT),
+    case("FusedGemm", f(2, 3), f(4, 3), f(4), transB=1, alpha=0.5, activation="Relu", domain=MICROSOFT),
+    case("FusedGemm", f(2, 3), f(3, 4), activation="LeakyRelu", activation_alpha=0.3, domain=MICROSOFT),
     case("ConvTranspose", f(2, 3, 5, 4), f(3, 4, 2, 2), f(4), strides=[2, 2]),
     case("ConvTranspose", f(2, 4, 5, 4), f(4, 2, 3, 3), group=2, strides=[2, 2], pads=[1, 0, 0, 1],
          output_padding=[1, 1]),

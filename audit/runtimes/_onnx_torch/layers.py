@@ -13,6 +13,7 @@ from torch.nn import functional
 from audit.runtimes._onnx_torch.operators import MICROSOFT, OPERATORS, Call, along, operator, pairs
 
 _CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+_TUNED = {"LeakyRelu": ["alpha"], "HardSigmoid": ["alpha", "beta"]}  # what fused non-linearities are given
 _UNFOLD = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
 
 
@@ -51,7 +52,7 @@ def fused_convolution(call: Call, x: Any, weight: Any, bias: Any = None, more: A
     made = convolution(call, x, weight, bias)
     made = made if more is None else made + more
     function, given = call.get("activation", "Identity"), call.get("activation_params", [])
-    names = {"LeakyRelu": ["alpha"], "HardSigmoid": ["alpha", "beta"]}.get(function, [])
+    names = _TUNED.get(function, [])
     if ("", function) not in OPERATORS or (given and function != "Clip" and len(given) != len(names)):
         raise call.refuse(f"with {function} behind it")
     behind = Call(operator=function, attributes=dict(zip(names, given, strict=False)), opset=call.opset)
@@ -87,6 +88,18 @@ def general_product(call: Call, a: Any, b: Any, c: Any = None) -> Any:
     b = b.transpose(0, 1) if call.get("transB", 0) else b
     product = call.get("alpha", 1.0) * (a @ b)
     return product if c is None else product + call.get("beta", 1.0) * c
+
+
+@operator("FusedGemm", domain=MICROSOFT)
+def fused_product(call: Call, a: Any, b: Any, c: Any = None) -> Any:
+    """With a non-linearity behind it, whose parameters stand by name."""
+    function = call.get("activation", "Identity")
+    if ("", function) not in OPERATORS:
+        raise call.refuse(f"with {function} behind it")
+    given = {name: call.get(f"activation_{name}") for name in _TUNED.get(function, [])}
+    told = {name: value for name, value in given.items() if value is not None}
+    behind = Call(operator=function, attributes=told, opset=call.opset)
+    return OPERATORS["", function](behind, general_product(call, a, b, c))
 
 
 @operator("MatMul")
