@@ -161,7 +161,7 @@ class Graph:
         return self.position[made[0]]
 
     def _function(self, node: NodeProto) -> str:
-        """The operator that gives a node's value: of a fused convolution or linear layer the non-linearity at its end."""
+        """The operator that gives a value: of a fused convolution or linear layer the non-linearity at its end."""
         fused = self.attribute(node, "activation") if node.op_type in {"FusedConv", "FusedGemm"} else None
         return fused.decode() if isinstance(fused, bytes) else str(node.op_type)
 
