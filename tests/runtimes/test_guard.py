@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audit.runtimes._guard import Guard
+from audit.runtimes._guard import Guard, Guarded
 
 ONE = np.array([[1.0, 3.0], [2.0, -4.0]], np.float32)
 
@@ -48,3 +48,13 @@ def test_numbers_that_are_finite_on_one_side_only_are_a_difference() -> None:
 
 def test_where_nothing_is_to_be_compared_nothing_is_asked() -> None:
     assert not Guard(0.0).asks
+
+
+@pytest.mark.parametrize(("off", "passes"), [(0.0, 1), (1.0, 2)], ids=["alike", "apart"])
+def test_a_model_says_how_often_it_computes_a_picture(off: float, passes: int) -> None:
+    model = Guarded()
+    model._guard = Guard()
+    before = model.passes
+    model._guard.settled(ONE + np.float32(off), ONE)
+
+    assert (before, model.passes) == (2, passes)
