@@ -11,7 +11,8 @@ from audit.runtimes import Layer
 
 Seen = tuple[int, ...]
 INSIDE = "it stands inside a branch or a loop of the file, where values can't be reached"
-_SPARE = 3  # tokens beside those of the grid, at most: a class token, a distillation token, one more
+_SPARE = 3  # tokens beside those of a grid that is only a guess, at most: a class token, a distillation token, one more
+_REGISTERS = 9  # beside those of a grid that the network's own maps have: DINOv2 puts four registers behind the first
 
 
 class Found(Protocol):
@@ -62,10 +63,11 @@ def layout_of(seen: Seen, *, last: bool, grids: Collection[tuple[int, int]]) -> 
     maps have, else on a square."""
     if len(seen) != 3:
         return Layout(last=last)
-    for spare in range(_SPARE + 1):
+    for spare in range(_REGISTERS + 1):
         cells = seen[1] - spare
         side = math.isqrt(max(cells, 0))
-        found = [grid for grid in grids if math.prod(grid) == cells] or [(side, side)] * (side > 1 and side**2 == cells)
+        square = side > 1 and side**2 == cells and spare <= _SPARE
+        found = [grid for grid in grids if math.prod(grid) == cells] or [(side, side)] * square
         if found:
             return Layout(grid=found[0], spare=spare)
     return Layout()

@@ -12,6 +12,7 @@ from audit.runtimes._onnx_graph import ACTIVATIONS, Graph, Place
 from audit.runtimes._onnx_heads import Route, answers, trace
 from audit.runtimes._onnx_integers import Floated, floated
 from audit.runtimes._onnx_names import Names
+from audit.runtimes._onnx_norms import joined
 from audit.runtimes._onnx_safety import bodies, nested_nodes
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Candidates:
 def candidates(model: ModelProto, outputs: Sequence[str]) -> Candidates:
     """All there are in a model with these outputs."""
     read = floated(model.graph)
-    graph = Graph(model, read.nodes)
+    graph = Graph(model, joined(read.nodes))
     routes = [trace(graph, output) for output in outputs]
     names, places = Names(graph.nodes, []), graph.places()
     pooled = {route.source for route in routes if route.source is not None and route.source in graph.producer}
@@ -62,7 +63,7 @@ def candidates(model: ModelProto, outputs: Sequence[str]) -> Candidates:
 def routes_of(model: ModelProto, outputs: Sequence[str]) -> tuple[Graph, list[Route]]:
     """The graph as if it computed in floating point, and the routes alone."""
     read = floated(model.graph)
-    graph = Graph(model, read.nodes)
+    graph = Graph(model, joined(read.nodes))
     return graph, [_held_source(trace(graph, output), read) for output in outputs]
 
 

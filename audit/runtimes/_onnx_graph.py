@@ -80,11 +80,11 @@ class Graph:
         self.outputs = [value.name for value in graph.output]
         self.producer = {name: node for node in self.nodes for name in node.output if name}
         self.position = {name: at for at, node in enumerate(self.nodes) for name in node.output}
-        self.consumers: dict[str, list[NodeProto]] = defaultdict(list)
+        self.consumers: dict[str, list[NodeProto]] = defaultdict(list)  # that compute with a value
         self._tensors = {tensor.name: tensor for tensor in graph.initializer}
         self.constants = {*self._tensors, *(sparse.values.name for sparse in graph.sparse_initializer)}
         for node in self.nodes:
-            for name in set(node.input):
+            for name in set(node.input) if node.op_type != "Shape" else ():
                 self.consumers[name].append(node)
             if node.op_type not in NOT_CONSTANT and not self.variables(node):
                 self.constants.update(node.output)
@@ -135,7 +135,7 @@ class Graph:
                     made[node.output[0]] = self._kind(node)
             elif node.output and node.output[0] in gates:
                 made[self._scaled(node.output[0])] = gates[node.output[0]]
-        names = Names(self.nodes, [self.producer[tensor] for tensor in made])
+        names = Names(self.nodes, [self._named(tensor) for tensor in made])
         spelled = {self._scaled(tensor) for tensor in gates}
         return [
             self.place(tensor, kind, names, spelled=tensor in spelled)
@@ -146,16 +146,22 @@ class Graph:
         """A value as a layer; `spelled`: its function is put together from several operators."""
         node = self.producer[tensor]
         behind = self._behind(tensor, CONVOLUTIONS, first=True)
+        word = kind.replace("_", "") if spelled else None
         return Place(
             tensor=tensor,
-            name=names.name(
-                node, near=self._near(tensor, behind, kind), word=kind.replace("_", "") if spelled else None
-            ),
+            name=names.name(self._named(tensor), near=self._near(tensor, behind, kind), word=word),
             kind=kind,
             convolution=behind is not None,
             non_negative=self._non_negative(node, kind),
             layout=Layout(last=tensor in self._last),
         )
+
+    def _named(self, tensor: str) -> NodeProto:
+        """The node that a layer is named after: of a convolution and its batch normalization, which most files have as
+        one, the convolution."""
+        node = self.producer[tensor]
+        before = self.producer.get(node.input[0]) if node.op_type == "BatchNormalization" else None
+        return before if before is not None and before.op_type in CONVOLUTIONS else node
 
     def _order(self, made: tuple[str, str]) -> int:
         return self.position[made[0]]

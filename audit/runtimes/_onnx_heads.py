@@ -53,7 +53,7 @@ def trace(graph: Graph, output: str) -> Route:
         elif node.op_type in FINALS and final is None and all(step.op_type in RESHAPING for step in steps):
             final, logits, name, steps = FINALS[node.op_type], sources[0], sources[0], []
         elif node.op_type in POOLS:
-            pool, source = node, _behind_unchanged(graph, sources[0])
+            pool, source = node, _laid_out(graph, sources[0])
         elif node.op_type in RESHAPING | AFFINE and len(sources) == 1:
             steps.insert(0, node)
             name = sources[0]
@@ -120,8 +120,9 @@ def compose(
     return weight.astype(np.float32), bias.astype(np.float32)
 
 
-def _behind_unchanged(graph: Graph, name: str) -> str:
-    while name in graph.producer and graph.producer[name].op_type in UNCHANGED:
+def _laid_out(graph: Graph, name: str) -> str:
+    """The value before operators that only give its axes another order or shape: where a map of tokens is made."""
+    while name in graph.producer and graph.producer[name].op_type in RESHAPING:
         name = graph.producer[name].input[0]
     return name
 

@@ -148,7 +148,8 @@ def _heads(
         layout = known[place].layout
         pooled = channels_first(parts[0], layout) if parts[0].dim() == 4 or layout.grid else _array(parts[0])
         tolerance = HALF_TOLERANCE.get(str(logits.dtype), TOLERANCE)
-        got = matrices([pooled, *map(_array, parts[1:])], _array(logits.reshape(len(logits), -1)), tolerance)
+        table = _array(logits.reshape(len(logits), -1))
+        got = matrices(tail.steps, [pooled, *map(_array, parts[1:])], table, tolerance)
         if isinstance(got, str):
             missing[output] = got
         else:

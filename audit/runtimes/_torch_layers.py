@@ -63,7 +63,7 @@ def find_layers(program: Program, pooled: Iterable[int] = ()) -> list[Found]:
             settled = _settle(program, place)
             if not _meets_nonlinear(program, settled) and not _is_half(program, node, settled):
                 made[settled] = "conv"
-        elif operator(node) in NONLINEAR:
+        elif operator(node) in NONLINEAR and not _divides(program, place):
             gated = _gated(program, place)
             if gated is None:
                 made[place] = _kind(program, node)
@@ -101,20 +101,22 @@ class Names:
     """Names for layers as the author of the network knows them, never twice the same.
 
     A module with one layer gives it its own path, `layer1.0.relu`, and a non-linearity of torch's that is called again
-    a number behind it. Where a module holds several things the operator is added, numbered as torch's ONNX exporter
-    numbers it (`r1.relu`, `r1.relu_1`), so that all files of a network name their layers alike. A frozen file has no
-    paths left: `relu`, `relu_1`.
+    a number behind it. A batch normalization that ends a layer is named after the convolution before it, since most
+    ONNX files have the two as one. Where a module holds several things the operator is added, numbered as torch's ONNX
+    exporter numbers it (`r1.relu`, `r1.relu_1`), so that all files of a network name their layers alike. A frozen file
+    has no paths left: `relu`, `relu_1`.
     """
 
     def __init__(self, program: Program, places: list[int]) -> None:
         self._program, self._nodes = program, program.nodes
         self._scopes = [program.scope(node) for node in program.nodes]
         inner = {path[:length] for path in self._scopes for length in range(len(path))}
-        counts = Counter(self._scopes[place] for place in places)
+        counts = Counter(self._scopes[self._named(place)] for place in places)
         self._shared = inner | {path for path, count in counts.items() if count > 1} | {()}
         self._unique = UniqueNames()
 
     def of(self, place: int) -> str:
+        place = self._named(place)
         path, kind = self._scopes[place], operator(self._nodes[place])
         if path not in self._shared:
             return self._unique(".".join(path))
@@ -123,6 +125,13 @@ class Names:
             return self._unique(".".join(path) + (f"_{before}" if before else ""))
         word = {"convolution": "conv", "conv2d": "conv"}.get(kind.removeprefix("quantized::"), kind.rpartition("::")[2])
         return self._unique(".".join((*path, f"{word}_{before}" if before else word)))
+
+    def _named(self, place: int) -> int:
+        """The place whose name a layer has."""
+        node = self._nodes[place]
+        maker = self._program.maker(node.inputsAt(0)) if operator(node) == "batch_norm" else None
+        convolved = maker is not None and operator(self._nodes[maker]) in CONVOLUTIONS
+        return maker if convolved and maker is not None else place
 
     def inside(self, node: Any) -> str:
         return self._unique(".".join((*self._program.scope(node), operator(node))))
@@ -203,6 +212,20 @@ def _channels_last(program: Program, place: int) -> bool:
         if maker is None:
             return False
         place = maker
+
+
+def _divides(program: Program, place: int) -> bool:
+    """Whether a value is a length, cut off below, that a vector is divided by."""
+    node, value = program.nodes[place], program.nodes[place].outputsAt(0)
+    maker = program.maker(node.inputsAt(0)) if operator(node) in {"clamp", "clamp_min"} else None
+    if maker is None or operator(program.nodes[maker]) not in {"norm", "linalg_vector_norm", "sqrt"}:
+        return False
+    users = program.users(value)
+    while len(users) == 1 and operator(program.nodes[users[0]]) in {"expand_as", "expand"}:
+        value = program.nodes[users[0]].outputsAt(0)
+        users = program.users(value)
+    divided = [list(program.nodes[user].inputs()) for user in users if operator(program.nodes[user]) == "div"]
+    return len(users) == len(divided) == 1 and divided[0][1].unique() == value.unique()
 
 
 def _gated(program: Program, place: int) -> int | None:
