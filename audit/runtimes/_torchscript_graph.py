@@ -16,9 +16,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from audit.runtimes._torch_program import Resumed, Tapped, walk
+from audit.runtimes._torchscript_names import chain_of, paths_of
 
-_STEP = re.compile(r"([^.()]+)\(([^()]*)\)")  # of "layers(Sequential).0(BasicBlock).conv1(Conv2d)"
-_NO_STEP = {"SELF", "UNKNOWN_INSTANCE"}
 _PLAIN = {"int", "bool", "float", "str", "List[int]", "NoneType"}
 
 
@@ -32,6 +31,7 @@ class ScriptProgram:
         self.defaults = tuple(argument.default_value for argument in method.schema.arguments[2:])
         self.graph = _straighten(module, method.inlined_graph.copy(), self.defaults)
         self.nodes = list(self.graph.nodes())
+        self._paths = paths_of(module, self.graph)
         self.image = list(self.graph.inputs())[1]
         self.outputs = _returned(next(self.graph.outputs()))
         self._maker: dict[int, int] = {}
@@ -65,11 +65,11 @@ class ScriptProgram:
         return ScriptResumed(self, logits, place)
 
     def scope(self, node: Any) -> tuple[str, ...]:
-        return scope(self.module, node)
+        return self._paths.get(next((value.unique() for value in node.outputs()), -1), ())
 
     def around(self, node: Any) -> str:
-        kinds = [kind for name, kind in _STEP.findall(node.getModuleHierarchy()) if name not in _NO_STEP]
-        return str(kinds[-1]) if kinds else ""
+        chain = chain_of(node)
+        return chain[-1][1] if chain else ""
 
     def weights(self) -> list[Any]:
         return [*self.module.parameters(), *self.module.buffers()]
@@ -115,27 +115,6 @@ def executing(*, grad: bool) -> Iterator[None]:
         raise RuntimeError(f"the model itself raises {raised or 'an error'}") from error
 
 
-def scope(module: Any, node: Any) -> tuple[str, ...]:
-    """The path of modules around a node, `("layers", "0", "relu")`; empty in a frozen file.
-
-    torch leaves lists and dictionaries of modules out of it (`main.0` for `main.m.0`): they are put back where the
-    module's own tree says so.
-    """
-    path: list[str] = []
-    for name, kind in _STEP.findall(node.getModuleHierarchy()):
-        if name in _NO_STEP:
-            continue
-        children = dict(module.named_children()) if module is not None else {}
-        if module is not None and name not in children:
-            held = {at: dict(child.named_children()).get(name) for at, child in children.items()}
-            fits = [at for at, child in held.items() if child is not None and child.original_name == kind]
-            path += fits[:1]
-            children = dict(children[fits[0]].named_children()) if fits else {}
-        path.append(name)
-        module = children.get(name)
-    return tuple(path)
-
-
 def _returned(value: Any) -> dict[str, Any]:
     """The same for a graph's output value, as far as the graph says; None for a value put together at run time."""
     import torch
@@ -168,7 +147,8 @@ def _field_names(kind: Any) -> list[str]:
 
 
 def _straighten(module: Any, graph: Any, defaults: Sequence[Any]) -> Any:
-    """A graph without branches on module attributes and on arguments that are left to their defaults."""
+    """A graph without branches on module attributes and on arguments that are left to their defaults, and without
+    tuples that are taken apart again."""
     import torch
 
     first = next(iter(graph.nodes()), None)
@@ -187,6 +167,11 @@ def _straighten(module: Any, graph: Any, defaults: Sequence[Any]) -> Any:
             with graph.insert_point_guard(first):  # a point inside a branch would dangle when the branch vanishes
                 constant = graph.insertConstant(value)
             node.output().replaceAllUsesWith(constant)
+    for node in graph.findAllNodes("prim::TupleUnpack"):  # of what a module returns
+        made = node.input().node()
+        if made.kind() == "prim::TupleConstruct":
+            for given, taken in zip(made.inputs(), node.outputs(), strict=True):
+                taken.replaceAllUsesWith(given)
     torch._C._jit_pass_constant_propagation(graph)
     torch._C._jit_pass_dce(graph)
     return graph

@@ -159,13 +159,13 @@ class Encoder(nn.Module):
 class ViT(nn.Module):
     """A vision transformer whose answer is read from the class token (`pooled` false) or from the mean of the others.
 
-    `distilled` adds DeiT's second token.
+    `extra`: how many tokens are no cells; the first is the class token, the second DeiT's, others are registers.
     """
 
-    def __init__(self, *, pooled: bool = False, distilled: bool = False, width: int = 12, patch: int = 8) -> None:
+    def __init__(self, *, pooled: bool = False, extra: int = 1, width: int = 12, patch: int = 8) -> None:
         super().__init__()
         self.patch_embed = nn.Conv2d(3, width, patch, stride=patch)
-        self.extra = 2 if distilled else 1
+        self.extra = extra
         self.cls_token = nn.Parameter(torch.randn(1, self.extra, width) * 0.3)
         self.pos_embed = nn.Parameter(torch.randn(1, (SIZE // patch) ** 2 + self.extra, width) * 0.3)
         self.blocks = nn.Sequential(Encoder(width, 2), Encoder(width, 2))
@@ -245,7 +245,7 @@ ZOO: dict[str, Callable[[], nn.Module]] = {
     "convnext": networks.ChannelsLast,
     "vit": ViT,
     "vit-pooled": lambda: ViT(pooled=True),
-    "deit": lambda: ViT(distilled=True),
+    "deit": lambda: ViT(extra=2),
     "swin": Swin,
     "perceptron": Perceptron,
 }
