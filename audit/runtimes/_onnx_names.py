@@ -110,6 +110,8 @@ def _scope(node: NodeProto) -> tuple[str, ...]:
     """The path of modules around a node, `("layer1", "0", "relu")`."""
     if told := _told(node, "name_scopes"):
         path = told[-2] if len(told) > 1 else ""
+        if "batch_norm" in told[-1] and node.op_type == "Conv":  # the exporter has made the two one: its weight tells
+            path = module_of(node.input[1]) or path
         return tuple(path.split(".")) if path and not path.startswith("_empty_nn_module_stack") else ()
     if not node.name.startswith("/"):
         return ()

@@ -30,7 +30,9 @@ def joined(nodes: Iterable[NodeProto]) -> list[NodeProto]:
                 instead.update((step.output[0], None) for step in steps)
                 end = steps[-1]
                 source = end.input[0] if operator == "LpNormalization" else steps[0].input[0]
-                instead[end.output[0]] = helper.make_node(operator, [source], [end.output[0]], name=end.name)
+                whole = helper.make_node(operator, [source], [end.output[0]], name=end.name)
+                whole.metadata_props.extend(end.metadata_props)
+                instead[end.output[0]] = whole
     kept = (instead.get(node.output[0], node) if node.output else node for node in nodes)
     return [node for node in kept if node is not None]
 

@@ -17,7 +17,7 @@ from tests.support.torch_networks import noise  # noqa: E402 as above
 
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_thread")]
 
-FORMS = ("onnx", "traced", "scripted", "exported")
+FORMS = ("onnx", "dynamo", "traced", "scripted", "exported")
 LAYERS = {
     "neck": ["stem.2", "project.0", "expand.2"],
     "registers": ["patch_embed", "blocks.0.mlp.1", "blocks.1.mlp.1"],
@@ -37,7 +37,8 @@ HEADS = {"neck": "expand.2", "pyramid": "stages.1.layer_norm", "pyramid-turned":
 @pytest.mark.parametrize("name", patterns.PATTERNS)
 def test_layers_and_heads_are_the_author_s_in_every_format(name: str, tmp_path: Path) -> None:
     network, images = patterns.build(name), noise(3, size=zoo.SIZE)
-    expected, seen = watch(network, images)
+    expected, watched_all = watch(network, images)
+    seen = [(word, value) for word, value in watched_all if len(value) == len(images)]  # others are of weights alone
     described: dict[str, Description] = {}
     for form in FORMS:
         model = open_model(zoo.write(network, tmp_path, form))
@@ -55,13 +56,16 @@ def test_layers_and_heads_are_the_author_s_in_every_format(name: str, tmp_path: 
             logits = captured.activation.mean(axis=(2, 3)) @ head.weight.T + head.bias
             np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4)
         watched = [layer for layer in description.layers if layer.kind in SEEN]
-        assert [layer.kind for layer in watched] == [word for word, _ in seen if word in SEEN]
+        assert [layer.kind for layer in watched] == [word for word, _ in seen]
         for layer, (_, value) in zip(watched, seen, strict=True):
             for reduction, numbers in reduced(as_map(value, layer, 5 if name == "registers" else 0)).items():
                 np.testing.assert_allclose(captured.strengths[layer.name, reduction], numbers, rtol=1e-5, atol=1e-6)
 
-    told = {form: [(one.kind, one.shape, one.cost) for one in d.layers] for form, d in described.items()}
-    assert all(told[form] == told["onnx"] for form in FORMS)
+    first = described["onnx"].layers
+    for description in described.values():
+        assert [(one.kind, one.shape) for one in description.layers] == [(one.kind, one.shape) for one in first]
+        costs = [one.cost for one in description.layers]  # torch's files compute what an ONNX file has folded, too
+        assert costs == pytest.approx([one.cost for one in first], abs=0.002)
 
 
 def test_a_convolution_s_layer_holds_its_batch_normalization(tmp_path: Path) -> None:

@@ -34,18 +34,22 @@ class Neck(nn.Module):
 
 
 class Stage(nn.Module):
-    """Gives tokens and the height of their grid, as SegFormer's and PVT's stages do."""
+    """Gives tokens and the height of their grid, as SegFormer's and PVT's stages do. What it adds to them is computed
+    from weights alone, as SwinV2's bias for each distance is."""
 
     def __init__(self, before: int, width: int, patch: int) -> None:
         super().__init__()
         self.proj = nn.Conv2d(before, width, patch, stride=patch)
         self.block = Encoder(width, 2)
         self.layer_norm = nn.LayerNorm(width)
+        self.distances = nn.Parameter(torch.randn(1, 1, 2))
+        self.bias = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, width))
 
     def forward(self, x: Tensor) -> tuple[Tensor, int]:
         x = self.proj(x)
         height = x.shape[2]
-        return self.layer_norm(self.block(x.flatten(2).transpose(1, 2))), height
+        tokens = x.flatten(2).transpose(1, 2) + torch.sigmoid(self.bias(self.distances))
+        return self.layer_norm(self.block(tokens)), height
 
 
 class Pyramid(nn.Module):
