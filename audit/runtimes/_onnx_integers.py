@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from audit.runtimes._onnx_names import tell_behind
+
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
 
@@ -161,7 +163,7 @@ class _Reader:
 
         output = self._floating(whole)
         node = helper.make_node("Relu", [value], [output], name=name or maker.name)
-        node.metadata_props.extend(maker.metadata_props)
+        tell_behind(node, maker, "relu")
         self._append(node)
         self._read[whole] = output
         self.made.held[output] = (whole, self._scales[whole])

@@ -21,7 +21,10 @@ _LIST = re.compile(r"\[('[^'\\]*'(, )?)*\]")
 # That of torch's newer exporter, `node_relu_1`, is read once some tool has lost what was told beside the node.
 _NUMBERED = re.compile(r"(p2o\.)?n?(_token)?[_@.]*\d*|node_?[a-zA-Z0-9_]*(/\w+/)?")
 # What writers put behind the name of a module to name its weights: torch, Caffe2, Paddle and TensorFlow.
-_OF_WEIGHTS = re.compile(r"(/BiasAdd)?[./_](weights?|bias|kernel|[wW]|scale|gamma|s)([_:]0|_fused_bn|_quantized)*$")
+_OF_WEIGHTS = re.compile(
+    r"(/BiasAdd)?[./_](weights?(_bias)?|bias|kernel|[wW]|scale|gamma|s)"
+    r"([_:]0|_fused_bn|_quantized|_DequantizeLinear_Output)*$"
+)
 
 
 class Names:
@@ -97,6 +100,13 @@ def _numbered(word: str, before: int) -> str:
 
 def _operator(node: NodeProto) -> str:
     return _OPERATORS.get(node.op_type) or str(node.op_type).lower()
+
+
+def tell_behind(node: NodeProto, maker: NodeProto, word: str) -> None:
+    """Tell of a node that stood behind another one, which its file has lost: `bn1.relu`."""
+    if _told(maker, "name_scopes"):
+        entry = node.metadata_props.add()
+        entry.key, entry.value = f"{_TOLD}name_scopes", repr(["", ".".join((*_scope(maker), word)), word])
 
 
 def module_of(weight: str) -> str | None:
