@@ -79,21 +79,7 @@ class Sessions:
             if self._asked == "auto" and CUDA in self._providers:
                 self._providers = [CPU]
                 return self.open(model, optimize=optimize)
-            if newest := re.search(r"for domain ai\.onnx is till opset (\d+)", str(error)):
-                raise ModelError(
-                    "the file uses a newer version of the operators than this onnxruntime knows",
-                    allowed=f"opset {newest[1]} or older",
-                    where=self._path,
-                    hint="Update onnxruntime, or export the model with an older opset",
-                ) from error
-            if unknown := re.search(r"No Op registered for (\S+)", str(error)):
-                raise ModelError(
-                    "the model uses an operator that onnxruntime does not know",
-                    value=unknown[1],
-                    where=self._path,
-                    hint="Export it again, with standard operators",
-                ) from error
-            raise ModelError(f"onnxruntime can't open the model ({one_line(error)})", where=self._path) from error
+            raise _not_opened(str(error), one_line(error), self._path) from error
         if self._asked == "cuda" and CUDA not in session.get_providers():
             raise _no_cuda("onnxruntime could not start it and fell back to the CPU")
         return session
@@ -129,6 +115,33 @@ def one_line(error: Exception) -> str:
     text = re.sub(r"Non-zero status code returned while running (\w+) node\. Name:('[^']*')", r"\1 \2", text)
     text = " ".join(text.split()).rstrip(".")
     return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def _not_opened(text: str, short: str, path: Path) -> ModelError:
+    """What onnxruntime has against a file, in words where the reason is known."""
+    if newest := re.search(r"for domain ai\.onnx is till opset (\d+)", text):
+        return ModelError(
+            "the file uses a newer version of the operators than this onnxruntime knows",
+            allowed=f"opset {newest[1]} or older",
+            where=path,
+            hint="Update onnxruntime, or export the model with an older opset",
+        )
+    if newest := re.search(r"IR version: (\d+), max supported IR version: (\d+)", text):
+        return ModelError(
+            "the file is in a newer version of the ONNX format than this onnxruntime knows",
+            value=f"IR version {newest[1]}",
+            allowed=f"{newest[2]} or older",
+            where=path,
+            hint="Update onnxruntime, or set ir_version to the older one with the onnx package and save it again",
+        )
+    if unknown := re.search(r"No Op registered for (\S+)", text):
+        return ModelError(
+            "the model uses an operator that onnxruntime does not know",
+            value=unknown[1],
+            where=path,
+            hint="Export it again, with standard operators",
+        )
+    return ModelError(f"onnxruntime can't open the model ({short})", where=path)
 
 
 def _severity() -> int:

@@ -59,6 +59,17 @@ def test_an_operator_that_onnxruntime_does_not_know_is_named(tmp_path: Path) -> 
         open_model(networks.save(made, tmp_path / "net.onnx"))
 
 
+def test_a_format_from_the_future_is_refused_in_words(tmp_path: Path) -> None:
+    made = networks.small_cnn()
+    made.ir_version = 999
+    with pytest.raises(
+        ModelError, match=r"newer version of the ONNX format.*IR version 999.*Update onnxruntime"
+    ) as said:
+        open_model(networks.save(made, tmp_path / "net.onnx"))
+
+    assert "\n" not in str(said.value)
+
+
 def test_a_file_that_onnxruntime_calls_invalid_is_told_by_what_is_wrong_with_it(tmp_path: Path) -> None:
     net = networks.Net(opset=10)
     x = net.add("QuantizeLinear", "image", net.weight(np.float32(0.1)), net.weight(np.uint8(0)))
