@@ -242,7 +242,7 @@ faces_option = _option(
 machine_options = _together(
     (
         _device,
-        _option("--batch-size", topic=_MACHINE, metavar="N", help="Images a forward pass (32)."),
+        _option("--batch-size", topic=_MACHINE, metavar="N", help="Images in memory at a time (32)."),
         _workers,
     )
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from audit.errors import ModelError
 from audit.runtimes import REDUCTIONS, Capture, Description, Randomized, Request, TensorSpec
 from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE, apart
-from audit.runtimes._batching import pieces
+from audit.runtimes._batching import handy, pieces
 from audit.runtimes._guard import Guard, Guarded
 from audit.runtimes._layers import PLAIN
 from audit.runtimes._limits import check_size
@@ -118,8 +118,20 @@ class TorchModel(Guarded):
             self._tapped = program.tapped(values=behind, strengths=strengths)
 
     def run(self, images: NDArray[Any], paths: Sequence[str] = ()) -> Capture:  # noqa: ARG002 a network sees pictures
+        import numpy as np
+        import torch
+
+        request = self._request
+        if request is None:
+            raise ModelError("the model has not been prepared for a run", where=self.path)
+        most = handy(torch.get_num_threads()) if self.device == "cpu" else None
         with self._running(images.shape[1:]):
-            return joined([self._pass(piece, real) for piece, real in pieces(images, self.batch)])
+            parts = list(pieces(images, self.batch, most=most))
+            seen = joined([self._pass(request, piece, real) for piece, real in parts])
+            if self._tapped is None or not self._guard.asks:
+                return seen
+            bare = np.concatenate([self._answers(request.output, self._fed(piece), real) for piece, real in parts])
+            return dataclasses.replace(seen, outputs=self._guard.settled(seen.outputs, bare))
 
     def randomized(self, share: float, seed: int) -> Randomized:
         seen, request = self._described(), self._request
@@ -141,18 +153,16 @@ class TorchModel(Guarded):
     def close(self) -> None:
         self._program = self._seen = self._tapped = self._resumed = self._request = None
 
-    def _pass(self, images: NDArray[Any], real: int) -> Capture:
+    def _pass(self, request: Request, images: NDArray[Any], real: int) -> Capture:
         """One forward pass over a piece of which the first `real` images count."""
-        request, fed = self._request, self._fed(images)
-        if request is None:
-            raise ModelError("the model has not been prepared for a run", where=self.path)
+        fed = self._fed(images)
         if self._tapped is None:
-            return Capture(outputs=rows(untouched(self._opened(), fed)[request.output], real), strengths={})
+            return Capture(outputs=self._answers(request.output, fed, real), strengths={})
         taken = self._tapped(fed)
         mapped = taken.leaf.detach() if request.gradients else taken.values[-1] if request.cam_layer else None
         known = request.logits and request.output in self._described().tails
         return Capture(
-            outputs=self._guarded(request.output, fed, tensors(taken.returned), real),
+            outputs=rows(tensors(taken.returned)[request.output], real),
             strengths={
                 (layer, name): stacked[REDUCTIONS.index(name), :real].detach().double().cpu().numpy()
                 for (layer, names), stacked in zip(request.reductions.items(), taken.strengths, strict=True)
@@ -195,12 +205,9 @@ class TorchModel(Guarded):
 
         return tail
 
-    def _guarded(self, output: str, images: Any, returned: Mapping[str, Any], real: int) -> NDArray[np.float32]:
-        """The outputs; those of the untouched module where looking inside changed them on the first batch."""
-        outputs = rows(returned[output], real)
-        if not self._guard.asks:
-            return outputs
-        return self._guard.settled(outputs, rows(untouched(self._opened(), images)[output], real))
+    def _answers(self, output: str, images: Any, real: int) -> NDArray[np.float32]:
+        """The untouched module's."""
+        return rows(untouched(self._opened(), images)[output], real)
 
     def _placed(self, images: Any) -> Any:
         """Pictures in the module's type, where it computes."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError
 from audit.runtimes import RUNTIMES, Capture, Description, Model, Randomized, Request, TensorSpec
-from audit.runtimes._batching import pieces
+from audit.runtimes._batching import handy, pieces
 from audit.runtimes._guard import Guard, Guarded
 from audit.runtimes._limits import check_size
 from audit.runtimes._onnx_describe import Seen, look_again, look_inside
@@ -68,6 +68,7 @@ class OnnxModel(Guarded):
         else:  # its outputs are nobody's answer, so there is nothing to hold them against
             self._guarded, self._shape, self.provider = 0.0, changed_from._shape, changed_from.provider  # noqa: SLF001
         self.device = "cuda" if self.provider == CUDA else "cpu"
+        self._together = handy(sessions.threads) if self.device == "cpu" else None
         self._file: ModelProto | None = file
         self._lifted: tuple[ModelProto, str | None] | None = None
         self._seen: Seen | None = None
@@ -195,7 +196,7 @@ class OnnxModel(Guarded):
     def _through(self, session: InferenceSession, names: Sequence[str], images: NDArray[Any]) -> list[Piece]:
         return [
             Piece(values=dict(zip(names, self._once(session, names, fed), strict=True)), real=real)
-            for fed, real in pieces(images, self.batch)
+            for fed, real in pieces(images, self.batch, most=self._together)
         ]
 
     def _answers(self, images: NDArray[Any]) -> NDArray[np.float32]:

@@ -51,6 +51,7 @@ def bare(path: Path, form: str, threads: int | None, *, spinning: bool = True) -
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         if not spinning:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audit.runtimes._batching import pieces
+from audit.runtimes._batching import handy, pieces
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 9])
@@ -21,6 +21,25 @@ def test_a_free_batch_goes_through_in_one_piece() -> None:
     images = np.zeros((7, 1))
 
     assert [(piece is images, real) for piece, real in pieces(images, None)] == [(True, 7)]
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(3, [3]), (4, [4]), (9, [4, 4, 1])])
+def test_a_processor_gets_no_more_than_it_has_room_for_and_nothing_is_filled_up(count: int, sizes: list[int]) -> None:
+    images = np.arange(count, dtype=np.float32)
+    found = list(pieces(images, None, most=4))
+
+    assert [(len(piece), real) for piece, real in found] == [(size, size) for size in sizes]
+    assert np.array_equal(np.concatenate([piece for piece, _ in found]), images)
+
+
+def test_what_the_file_has_fixed_comes_before_what_is_handy() -> None:
+    assert [len(piece) for piece, _ in pieces(np.zeros((5, 1)), 5, most=2)] == [5]
+    assert [len(piece) for piece, _ in pieces(np.zeros((5, 1)), 3, most=8)] == [3, 3]
+
+
+def test_more_threads_take_more_at_once() -> None:
+    assert [handy(threads) for threads in (1, 2, 4, 16)] == [8, 8, 16, 64]
+    assert handy(None) >= 8
 
 
 def test_padding_repeats_the_last_image() -> None:

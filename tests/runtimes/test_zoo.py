@@ -71,6 +71,41 @@ def described(built: Any) -> Any:
     return functools.cache(lambda name, form: open_model(built(name, form)[1]).describe((1, 3, zoo.SIZE, zoo.SIZE)))
 
 
+@pytest.mark.parametrize("form", ["onnx", "traced", "exported"])
+def test_a_batch_that_a_processor_takes_in_pieces_is_one_capture(form: str, built: Any) -> None:
+    _, path = built("vgg", form)
+    model = open_model(path, threads=1)
+    layer = choose("gradcam", model.describe((1, 3, zoo.SIZE, zoo.SIZE)), "output").layer
+    model.prepare(
+        Request(
+            output="output", reductions={layer: REDUCTIONS}, cam_layer=layer, gradients=True, tail=True, logits=True
+        )
+    )
+    images, targets = noise(19, size=zoo.SIZE).numpy(), np.arange(19) % 2
+    whole = model.run(images)
+    for rows in (slice(0, 5), slice(5, 12), slice(12, 19)):  # other pieces than its own
+        some = model.run(images[rows])
+        for name, numbers in some.strengths.items():
+            np.testing.assert_allclose(whole.strengths[name][rows], numbers, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(whole.outputs[rows], some.outputs, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(whole.logits[rows], some.logits, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(whole.activation[rows], some.activation, rtol=1e-5, atol=1e-6)
+        gradient = whole.gradient(targets)[rows]
+        np.testing.assert_allclose(gradient, some.gradient(targets[rows]), rtol=1e-4, atol=1e-7)
+        tail = whole.tail(whole.activation * np.float32(0.5))[rows]
+        np.testing.assert_allclose(tail, some.tail(some.activation * np.float32(0.5)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", zoo.ZOO)
+def test_a_network_is_the_same_in_every_format(name: str, built: Any) -> None:
+    seen = {form: open_model(built(name, form)[1]).describe((1, 3, zoo.SIZE, zoo.SIZE)) for form in zoo.FORMATS}
+    told = {
+        form: [(one.name.rstrip("_0123456789") if one.kind == "slice" else one.name, one.kind, one.shape, one.depth)
+               for one in description.layers]
+        for form, description in seen.items()
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(("name", "form"), [case for case in CASES if case.values[1] != "onnx"])
 def test_a_network_is_the_same_in_every_format(name: str, form: str, described: Any) -> None:
     usual, other = described(name, "onnx"), described(name, form)
