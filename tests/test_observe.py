@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audit.engines._observe import _aligned, _columns, _rivals
+from audit.engines._look import _columns, _rivals
+from audit.engines._shard import _aligned
 
 IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 

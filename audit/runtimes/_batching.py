@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-_A_THREAD = 4  # images: what a layer gives for more of them has left the caches before it is read
-_FEWEST = 8  # images: for less, calling the operators costs more than the caches save
-
-
-def handy(threads: int | None) -> int:
-    """How many images a processor runs at once, measured on networks of MobileNet's and ResNet-18's size."""
-    return max(_FEWEST, _A_THREAD * (threads or os.cpu_count() or 1))
 
 
 def pieces(images: NDArray[Any], fixed: int | None, *, most: int | None = None) -> Iterator[tuple[NDArray[Any], int]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from audit.errors import ModelError
 from audit.runtimes import REDUCTIONS, Capture, Description, Randomized, Request, TensorSpec
 from audit.runtimes._agreement import HALF_TOLERANCE, TOLERANCE, apart
-from audit.runtimes._batching import handy, pieces
+from audit.runtimes._batching import pieces
 from audit.runtimes._guard import Guard, Guarded
 from audit.runtimes._layers import PLAIN
 from audit.runtimes._limits import check_size
@@ -32,6 +32,10 @@ from audit.runtimes._torch_trials import reason_of, reducible, untouched
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+# Pictures that a processor sees at once. Torch asks the system for the memory of each large value and gives it back:
+# for more pictures that takes longer than the arithmetic.
+_FEWEST, _A_THREAD = 4, 2
 
 
 class TorchModel(Guarded):
@@ -124,7 +128,7 @@ class TorchModel(Guarded):
         request = self._request
         if request is None:
             raise ModelError("the model has not been prepared for a run", where=self.path)
-        most = handy(torch.get_num_threads()) if self.device == "cpu" else None
+        most = max(_FEWEST, _A_THREAD * torch.get_num_threads()) if self.device == "cpu" else None
         with self._running(images.shape[1:]):
             parts = list(pieces(images, self.batch, most=most))
             seen = joined([self._pass(request, piece, real) for piece, real in parts])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError
 from audit.runtimes import RUNTIMES, Capture, Description, Model, Randomized, Request, TensorSpec
-from audit.runtimes._batching import handy, pieces
+from audit.runtimes._batching import pieces
 from audit.runtimes._guard import Guard, Guarded
 from audit.runtimes._limits import check_size
 from audit.runtimes._onnx_describe import Seen, look_again, look_inside
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
     from audit.runtimes._onnx_trials import Run
+
+# Pictures that a processor sees at once. What a layer gives for more has left the caches when it is read again, by the
+# next layer or a tap; for fewer, threads wait for each other too often.
+_A_THREAD = 8
 
 
 class OnnxModel(Guarded):
@@ -68,7 +73,7 @@ class OnnxModel(Guarded):
         else:  # its outputs are nobody's answer, so there is nothing to hold them against
             self._guarded, self._shape, self.provider = 0.0, changed_from._shape, changed_from.provider  # noqa: SLF001
         self.device = "cuda" if self.provider == CUDA else "cpu"
-        self._together = handy(sessions.threads) if self.device == "cpu" else None
+        self._together = _A_THREAD * (sessions.threads or os.cpu_count() or 1) if self.device == "cpu" else None
         self._file: ModelProto | None = file
         self._lifted: tuple[ModelProto, str | None] | None = None
         self._seen: Seen | None = None

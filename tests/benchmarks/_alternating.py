@@ -8,7 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-Work = Callable[[Any], object]
+Work = Callable[[Sequence[Any]], object]  # over all batches
+
+
+def each(work: Callable[[Any], object]) -> Work:
+    """One batch after the other."""
+    return lambda batches: [work(batch) for batch in batches]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,20 +35,15 @@ class Times:
 
 
 def alternate(ways: Mapping[str, Work], batches: Sequence[Any], repetitions: int) -> dict[str, Times]:
-    """Every way over every batch, batch by batch, each time beginning with another way. The first round is not counted:
-    it pays for guards and memory."""
+    """Every way over the batches, each time beginning with another. The first round is not counted: it pays for guards
+    and memory."""
     names, times = list(ways), {name: Times() for name in ways}
     for repetition in range(-1, repetitions):
-        spent = {name: [0.0, 0.0] for name in names}
-        for number, batch in enumerate(batches):
-            first = (repetition + number) % len(names)
-            for name in names[first:] + names[:first]:
-                begun = time.perf_counter(), time.process_time()
-                ways[name](batch)
-                spent[name][0] += time.perf_counter() - begun[0]
-                spent[name][1] += time.process_time() - begun[1]
-        if repetition >= 0:
-            for name, (wall, processor) in spent.items():
-                times[name].wall.append(wall)
-                times[name].processor.append(processor)
+        first = (repetition + 1) % len(names)
+        for name in names[first:] + names[:first]:
+            begun = time.perf_counter(), time.process_time()
+            ways[name](batches)
+            if repetition >= 0:
+                times[name].wall.append(time.perf_counter() - begun[0])
+                times[name].processor.append(time.process_time() - begun[1])
     return times

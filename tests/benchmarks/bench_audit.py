@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from audit.engines._observe import observe
+from audit.engines.local import in_step
 from audit.planning import Prepared, prepare
 from audit.probes import Batch, ProbeOptions, batches, read_probe
 from audit.runtimes import open_model
@@ -115,7 +115,7 @@ def main(argv: list[str] | None = None) -> None:
         prepared = prepare(model, probe, settings)
         made = decoded(prepared, asked.batch_size)
         forward = bare_pass(path, asked.format)
-        observe(prepared.plan, made[0])  # the first batch pays for the guard
+        list(in_step(prepared.plan, made[:1]))  # the first batch pays for the guard
         forward(made[0].images)
         pairs = [once(prepared, made, forward) for _ in range(asked.repetitions)]
     audit_time, bare_time = statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
@@ -129,8 +129,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def once(prepared: Prepared, made: list[Batch], forward: Callable[[np.ndarray], object]) -> tuple[float, float]:
     begun = time.perf_counter()
-    for batch in made:
-        observe(prepared.plan, batch)
+    for _ in in_step(prepared.plan, made):
+        pass
     middle = time.perf_counter()
     for batch in made:
         forward(batch.images)

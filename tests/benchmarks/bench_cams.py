@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.probes import Batch, ProbeOptions, ProbeSet, read_probe
-from tests.benchmarks._alternating import Times, Work, alternate
+from tests.benchmarks._alternating import Times, Work, alternate, each
 from tests.benchmarks._networks import eager, write
 from tests.benchmarks.bench_audit import decoded, write_probe
 from tests.benchmarks.bench_taps import arguments, auditing, bare, layer_activation, prepared_for
@@ -63,9 +63,9 @@ def three_tools(name: str, layers: list[str], cam_layer: str, by: Callable[[Any,
         images = torch.from_numpy(batch.images)
         with torch.inference_mode():
             outputs = network(images).numpy()
-        return outputs, look(batch), explain(images, torch.from_numpy(outputs.argmax(axis=1)))
+        return outputs, look([batch]), explain(images, torch.from_numpy(outputs.argmax(axis=1)))
 
-    return work
+    return each(work)
 
 
 def rows(name: str, folder: Path, probe: ProbeSet, asked: argparse.Namespace) -> list[str]:

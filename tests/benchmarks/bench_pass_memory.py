@@ -40,18 +40,17 @@ def bare(path: Path, form: str, size: int) -> None:
 def audit(path: Path, cam: str, size: int, folder: Path) -> None:
     import numpy as np
 
-    from audit.engines._observe import observe
+    from audit.engines.local import Local
     from audit.planning import prepare
-    from audit.probes import ProbeOptions, batches, read_probe
+    from audit.probes import ProbeOptions, read_probe
     from audit.runtimes import open_model
     from audit.settings import RunSettings
 
     probe = read_probe(folder, ProbeOptions())
     settings = RunSettings(classes=("a", "b"), preprocess="imagenet", cam=cam, batch_size=size)
     plan = prepare(open_model(path, device="cpu"), probe, settings).plan
-    rows = np.arange(len(probe), dtype=np.int64)
-    for batch in batches(probe, plan.input, rows, batch_size=size, workers=2, regions=plan.regions):
-        observe(plan, batch)
+    for _ in Local().shards(plan, np.arange(len(probe), dtype=np.int64)):
+        pass
 
 
 def highest() -> float:

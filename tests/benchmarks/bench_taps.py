@@ -17,12 +17,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from audit.engines._observe import observe
+from audit.engines.local import in_step
 from audit.planning import Prepared, prepare
 from audit.probes import Batch, ProbeOptions, ProbeSet, read_probe
 from audit.runtimes import open_model
 from audit.settings import RunSettings
-from tests.benchmarks._alternating import Work, alternate
+from tests.benchmarks._alternating import Work, alternate, each
 from tests.benchmarks._networks import FORMATS, NETWORKS, eager, write
 from tests.benchmarks.bench_audit import decoded, write_probe
 
@@ -38,25 +38,23 @@ def prepared_for(path: Path, probe: ProbeSet, asked: argparse.Namespace, cam: st
 
 
 def auditing(prepared: Prepared) -> Work:
-    def work(batch: Batch) -> object:
-        return observe(prepared.plan, batch)
-
-    return work
+    return lambda batches: list(in_step(prepared.plan, batches))
 
 
 def bare(path: Path, form: str, threads: int | None, *, spinning: bool = True) -> Work:
-    """A forward pass as anybody would write it. `spinning` false: onnxruntime with the option of our own sessions."""
+    """A forward pass as anybody would write it. `spinning` false: onnxruntime's threads sleep while they wait."""
     if form == "onnx":
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
+        # Else its threads would still spin while the other way has its turn. It is as fast as without.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         if not spinning:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
-        return lambda batch: session.run(None, {name: batch.images})
+        return each(lambda batch: session.run(None, {name: batch.images}))
     import torch
 
     module: Any = torch.jit.load(str(path)).eval() if form == "torchscript" else torch.export.load(str(path)).module()
@@ -65,7 +63,7 @@ def bare(path: Path, form: str, threads: int | None, *, spinning: bool = True) -
         with torch.inference_mode():
             return module(torch.from_numpy(batch.images)).numpy()
 
-    return work
+    return each(work)
 
 
 def layer_activation(network: Any, layers: list[str]) -> Work:
@@ -82,7 +80,7 @@ def layer_activation(network: Any, layers: list[str]) -> Work:
         with torch.inference_mode():
             return looker.attribute(torch.from_numpy(batch.images))
 
-    return work
+    return each(work)
 
 
 def rows(name: str, form: str, folder: Path, probe: ProbeSet, asked: argparse.Namespace) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audit.runtimes._batching import handy, pieces
+from audit.runtimes._batching import pieces
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 9])
@@ -32,14 +32,9 @@ def test_a_processor_gets_no_more_than_it_has_room_for_and_nothing_is_filled_up(
     assert np.array_equal(np.concatenate([piece for piece, _ in found]), images)
 
 
-def test_what_the_file_has_fixed_comes_before_what_is_handy() -> None:
+def test_what_the_file_has_fixed_comes_before_what_a_processor_likes() -> None:
     assert [len(piece) for piece, _ in pieces(np.zeros((5, 1)), 5, most=2)] == [5]
     assert [len(piece) for piece, _ in pieces(np.zeros((5, 1)), 3, most=8)] == [3, 3]
-
-
-def test_more_threads_take_more_at_once() -> None:
-    assert [handy(threads) for threads in (1, 2, 4, 16)] == [8, 8, 16, 64]
-    assert handy(None) >= 8
 
 
 def test_padding_repeats_the_last_image() -> None:
