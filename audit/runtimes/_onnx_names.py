@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 _OPERATORS = {"Swish": "silu"}  # where ONNX and torch do not mean the same word
 _TOLD = "pkg.torch.onnx."  # what torch's newer exporter says beside a node begins with this
-_LIST = re.compile(r"\[('[^'\\]*'(, )?)*\]")
+_LIST, _QUOTED = re.compile(r"\[('[^'\\]*'(, )?)*\]"), re.compile(r"'([^']*)'")
 
 # A name with nothing of the author's in it, once the operator's own word has been made an n of: `n`, `n_48`, `p2o.n.3`.
 # That of torch's newer exporter, `node_relu_1`, is read once some tool has lost what was told beside the node.
@@ -140,6 +139,5 @@ def _told(node: NodeProto, what: str) -> list[str]:
     the class of each, the outermost first; last of both stands the operator."""
     for entry in node.metadata_props:
         if entry.key == _TOLD + what and _LIST.fullmatch(entry.value):
-            told: list[str] = ast.literal_eval(entry.value)
-            return told
+            return [match[1] for match in _QUOTED.finditer(entry.value)]
     return []

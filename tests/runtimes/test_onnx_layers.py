@@ -239,6 +239,28 @@ def test_the_newer_exporter_of_torch_keeps_the_path_beside_the_node(
     assert [layer.name for layer in describe(made, tmp_path).layers] == expected
 
 
+@pytest.mark.parametrize(
+    "value", ["", "[]", "['', 'a", "['', 1, 'b']", "['a\\x00', 'b']", "__import__('os')", "[" * 9999]
+)
+def test_what_is_told_beside_a_node_in_another_way_is_not_read(value: str, tmp_path: Path) -> None:
+    made = networks.small_cnn()
+    expected = [layer.name for layer in describe(made, tmp_path).layers]
+    for node in made.graph.node:
+        entry = node.metadata_props.add()
+        entry.key, entry.value = "pkg.torch.onnx.name_scopes", value
+
+    assert [layer.name for layer in describe(made, tmp_path).layers] == expected
+
+
+def test_lines_in_a_path_are_part_of_it(tmp_path: Path) -> None:
+    made = told(networks.small_cnn(), ["stem", "stem.act", "body", "body.act"])
+    for node in made.graph.node:
+        for entry in node.metadata_props:
+            entry.value = entry.value.replace("act", "a\nct")
+
+    assert [layer.name for layer in describe(made, tmp_path).layers] == ["stem.a\nct", "body.a\nct"]
+
+
 def test_a_function_of_the_file_has_the_name_of_its_call(tmp_path: Path) -> None:
     made = told(networks.small_cnn(), ["stem", "stem.act", "body", "body.act"])
     inner = onnx.helper.make_node("Relu", ["x"], ["y"], name="inner")
