@@ -123,6 +123,7 @@ class Graph:
     def places(self) -> list[Place]:
         """Values after a non-linearity, and those of convolutions that none follows, in order of execution."""
         gates, inside = self._gated()
+        ends = {tensor: tensor if kind == "silu" else self._scaled(tensor) for tensor, kind in gates.items()}
         made: dict[str, str] = {}
         for node in self.nodes:
             function = self._function(node)
@@ -134,9 +135,9 @@ class Graph:
                 if not self._scales_another(node):
                     made[node.output[0]] = self._kind(node)
             elif node.output and node.output[0] in gates:
-                made[self._scaled(node.output[0])] = gates[node.output[0]]
+                made[ends[node.output[0]]] = gates[node.output[0]]
         names = Names(self.nodes, [self._named(tensor) for tensor in made])
-        spelled = {self._scaled(tensor) for tensor in gates}
+        spelled = set(ends.values())
         return [
             self.place(tensor, kind, names, spelled=tensor in spelled)
             for tensor, kind in sorted(made.items(), key=self._order)

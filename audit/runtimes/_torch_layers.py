@@ -34,7 +34,8 @@ CONVOLUTIONS = {"convolution", "conv2d", "conv_transpose2d", "thnn_conv2d", "con
 CONVOLUTIONS |= {"quantized::conv2d", "quantized::conv2d_relu"}
 GROUPS = {"convolution": 8, "conv2d": 6, "conv_transpose2d": 6}  # which input is the number of groups
 NORMS = {"batch_norm", "native_batch_norm", "instance_norm", "group_norm", "layer_norm"}
-SETTLING = {*NORMS, "add", "sub", "mul", "div", "dropout", "feature_dropout", "contiguous", "to"}
+PASSING = {"dropout", "feature_dropout", "contiguous", "to"}  # leave a value as it is
+SETTLING = {*NORMS, *PASSING, "add", "sub", "mul", "div"}
 KEEPING = {*SETTLING, *NONLINEAR}  # leave the order of the axes as it is
 
 
@@ -71,7 +72,8 @@ def find_layers(program: Program, pooled: Iterable[int] = ()) -> list[Found]:
             if gated is None:
                 made[place] = _kind(program, node)
             elif gated >= 0:
-                made[_settle_scale(program, gated)] = GATES[_kind(program, node)]
+                kind = GATES[_kind(program, node)]
+                made[gated if kind == "silu" else _settle_scale(program, gated)] = kind  # only others end in a factor
     hidden = [(place, inner) for place, node in enumerate(program.nodes) for inner in _hidden(node)]
     names = Names(program, sorted(made))
     reached = [found_at(program, place, kind, names.of(place)) for place, kind in sorted(made.items())]
@@ -105,7 +107,7 @@ def found_at(program: Program, place: int, kind: str, name: str) -> Found:
         name=name,
         kind=kind,
         place=place,
-        convolution=_follows_convolution(program, place),
+        convolution=_follows_convolution(program, place, gated=kind in set(GATES.values())),
         non_negative=kind in NON_NEGATIVE,
         layout=Layout(last=_channels_last(program, place)),
     )
@@ -181,13 +183,15 @@ def _meets_nonlinear(program: Program, place: int) -> bool:
 
 
 def _settle(program: Program, place: int) -> int:
-    """Behind what follows a convolution, as long as nothing else uses its value."""
+    """Behind what follows a convolution, as long as nothing else uses its value, and changes it."""
+    settled = place
     while True:
         value = program.nodes[place].outputsAt(0)
         users = program.users(value)
         if len(users) != 1 or operator(program.nodes[users[0]]) not in SETTLING or program.leaves(value):
-            return place
+            return settled
         place = users[0]
+        settled = settled if operator(program.nodes[place]) in PASSING else place
 
 
 def _is_half(program: Program, node: Any, settled: int) -> bool:
@@ -197,8 +201,9 @@ def _is_half(program: Program, node: Any, settled: int) -> bool:
     return grouped and bool(users) and all(operator(program.nodes[user]) in CONVOLUTIONS for user in users)
 
 
-def _follows_convolution(program: Program, place: int) -> bool:
-    """Whether a convolution makes the value, with at most one non-linearity and no other layer in between."""
+def _follows_convolution(program: Program, place: int, *, gated: bool) -> bool:
+    """Whether a convolution makes the value, with at most one non-linearity (`gated`: x * gate(x)) and no other layer
+    in between."""
     places = [place]
     seen: set[int] = set()
     while places:
@@ -206,7 +211,7 @@ def _follows_convolution(program: Program, place: int) -> bool:
         node = program.nodes[at]
         if operator(node) in CONVOLUTIONS:
             return True
-        if at == place or operator(node) in SETTLING or (operator(node) in GATES and at not in seen):
+        if at == place or operator(node) in SETTLING or (gated and operator(node) in GATES and at not in seen):
             makers = (program.maker(value) for value in node.inputs())
             places += [maker for maker in makers if maker is not None and maker not in seen]
         seen.add(at)

@@ -28,7 +28,7 @@ LAYERS = {
         "stages.1.block.mlp.1",
         "stages.1.layer_norm",
     ],
-    "grouped": ["stem", "stages.0.0.2", "stages.0.1.2", "stages.1.0.2", "stages.1.1.2", "norm"],
+    "grouped": ["stem", "stages.0.0.2", "stages.0.1.2", "stages.1.0.2", "stages.1.1.2", "act", "norm"],
 }
 LAYERS["pyramid-turned"] = LAYERS["pyramid"]
 HEADS = {"neck": "expand.2", "pyramid": "stages.1.layer_norm", "pyramid-turned": "stages.1.layer_norm"}
@@ -62,8 +62,9 @@ def test_layers_and_heads_are_the_author_s_in_every_format(name: str, tmp_path: 
                 np.testing.assert_allclose(captured.strengths[layer.name, reduction], numbers, rtol=1e-5, atol=1e-6)
 
     first = described["onnx"].layers
+    told = [(one.kind, one.shape, one.convolution) for one in first]
     for description in described.values():
-        assert [(one.kind, one.shape) for one in description.layers] == [(one.kind, one.shape) for one in first]
+        assert [(o.kind, o.shape, o.convolution) for o in description.layers] == told
         costs = [one.cost for one in description.layers]  # torch's files compute what an ONNX file has folded, too
         assert costs == pytest.approx([one.cost for one in first], abs=0.002)
 

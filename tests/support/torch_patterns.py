@@ -73,27 +73,30 @@ class Pyramid(nn.Module):
 
 
 class Grouped(nn.Module):
-    """BiT's convolution, group normalization and ReLU, in PoolFormer's lists of lists; the answer is read from a vector
-    of length 1, as face embedders give it."""
+    """BiT's convolution, group normalization and ReLU, in PoolFormer's lists of lists, NFNet's factor behind SiLU, and
+    dropout behind a convolution; the answer is read from a vector of length 1, as face embedders give it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, 8, 4, stride=4)
+        self.drop = nn.Dropout(0.1)
         self.stages = nn.ModuleList(
             nn.ModuleList(
                 nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.GroupNorm(groups, 8), nn.ReLU()) for _ in range(2)
             )
             for groups in (4, 1)
         )
-        self.last = nn.Conv2d(8, 12, 1)
+        self.widen, self.act = nn.Conv2d(8, 10, 1), nn.SiLU()
+        self.last = nn.Conv2d(10, 12, 1)
         self.norm = nn.GroupNorm(3, 12)
         self.fc = nn.Linear(12, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
+        x = self.drop(self.stem(x))
         for stage in self.stages:
             for block in stage:
                 x = block(x)
+        x = self.act(self.widen(x)) * 0.2
         x = self.norm(self.last(x)).mean((2, 3))
         return self.fc(functional.normalize(x))
 
