@@ -57,7 +57,7 @@ class ScriptTapped:
         self._module, self._defaults = program.module, program.defaults
         self._counts, self._grad = (len(values), len(values) + len(strengths)), leaf is not None
         graph, mirrored = _copy(program.graph)
-        nodes = list(graph.nodes())
+        nodes = _Nodes(graph)
         overwritten = _overwritten(graph, nodes)
         kept = [mirrored[value.unique()] for value in values]
         safe = {v.unique(): _insert(graph, nodes, v, "copy") for v in kept if overwritten(v)}
@@ -90,7 +90,7 @@ class ScriptResumed:
 
         self._module, self._defaults = program.module, program.defaults
         graph, mirrored = _copy(program.graph)
-        nodes = list(graph.nodes())
+        nodes = _Nodes(graph)
         wanted = mirrored[logits.unique()]
         if _overwritten(graph, nodes)(wanted):
             wanted = _insert(graph, nodes, wanted, "copy")
@@ -116,6 +116,18 @@ def _pieces() -> Any:
     return torch.jit.CompilationUnit(_PIECES)
 
 
+class _Nodes(list[Any]):
+    """The nodes of a graph as they stand before anything is put between them, and which of them makes a value."""
+
+    def __init__(self, graph: Any) -> None:
+        super().__init__(graph.nodes())
+        self._made = {value.unique(): at for at, node in enumerate(self) for value in node.outputs()}
+
+    def maker(self, value: Any) -> int:
+        """-1 for an input of the graph."""
+        return self._made.get(value.unique(), -1)
+
+
 def _copy(graph: Any) -> tuple[Any, dict[int, Any]]:
     """A copy, and its values by those of the original: nodes keep their order."""
     copied = graph.copy()
@@ -125,13 +137,13 @@ def _copy(graph: Any) -> tuple[Any, dict[int, Any]]:
     return copied, {old.unique(): new for old, new in pairs}
 
 
-def _overwritten(graph: Any, nodes: list[Any]) -> Any:
+def _overwritten(graph: Any, nodes: _Nodes) -> Any:
     """A test whether a value may be written over, in place, by a node behind the one that makes it."""
     aliases = graph.alias_db()
     writers = [(at, inner) for at, node in enumerate(nodes) for inner in _writers(node)]
 
     def test(value: Any) -> bool:
-        made = next((at for at, node in enumerate(nodes) if value.unique() in {v.unique() for v in node.outputs()}), -1)
+        made = nodes.maker(value)
         return any(at > made and aliases.may_contain_alias(next(iter(w.inputs())), value) for at, w in writers)
 
     return test
@@ -144,10 +156,9 @@ def _writers(node: Any) -> Iterator[Any]:
         yield from (inner for inner in walk(block) if in_place(inner))
 
 
-def _insert(graph: Any, nodes: list[Any], value: Any, piece: str, *constants: Any) -> Any:
+def _insert(graph: Any, nodes: _Nodes, value: Any, piece: str, *constants: Any) -> Any:
     """Put a piece directly behind the node that makes `value`, before anything can write over it."""
-    uniques = {v.unique(): at for at, node in enumerate(nodes) for v in node.outputs()}
-    behind = uniques.get(value.unique(), -1) + 1
+    behind = nodes.maker(value) + 1
     graph.setInsertPoint(nodes[behind] if behind < len(nodes) else graph.return_node())
     extra = [graph.insertConstant(constant) for constant in constants]
     made = graph.insertGraph(getattr(_pieces(), piece).graph, [value, *extra])[0]
@@ -155,7 +166,7 @@ def _insert(graph: Any, nodes: list[Any], value: Any, piece: str, *constants: An
     return made
 
 
-def _cut(graph: Any, nodes: list[Any], place: int, *, write: bool) -> Any:
+def _cut(graph: Any, nodes: _Nodes, place: int, *, write: bool) -> Any:
     """Let everything behind a layer read a leaf made from it. A leaf can't be written over: then they read a copy."""
     node = nodes[place]
     value = node.outputsAt(0)
