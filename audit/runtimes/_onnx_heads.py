@@ -128,7 +128,7 @@ def _laid_out(graph: Graph, name: str) -> str:
 
 
 def _unpooled(node: NodeProto, output: str, shape: tuple[int, ...]) -> str:
-    if node.op_type in RESHAPING:
+    if node.op_type in RESHAPING - UNCHANGED:
         size = " x ".join(map(str, shape[1:]))
         return f"the linear layer before the output {output!r} reads the flattened map of {size}, not a pooled one"
     return f"no pooling stands between the last convolution and the output {output!r}"

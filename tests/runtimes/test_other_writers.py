@@ -51,6 +51,17 @@ def test_each_picture_has_its_own_logits_where_an_old_softmax_folds_them_into_a_
     assert moved.tolist() == [False, True, False]
 
 
+def test_a_map_handed_on_as_it_is_before_a_sigmoid_is_no_linear_layer(tmp_path: Path) -> None:
+    """Paddle's writer puts an Identity behind each of its own operators."""
+    net = networks.Net()
+    net.add("Sigmoid", net.add("Identity", net.conv("image", (3, 1), 3)), out="mask")
+    model = open_model(networks.save(net.model(("b", 3, 8, 8), {"mask": ("b", 1, 8, 8)}), tmp_path / "net.onnx"))
+
+    assert model.describe((1, 3, 8, 8)).heads_missing == {
+        "mask": "no pooling stands between the last convolution and the output 'mask'"
+    }
+
+
 def test_an_operator_that_onnxruntime_does_not_know_is_named(tmp_path: Path) -> None:
     net = networks.Net()
     net.add("StatefulPartitionedCall", "image", out="out", name="block/depthwise/StatefulPartitionedCall")
