@@ -312,7 +312,7 @@ class Graph:
             permutation = self.attribute(node, "perm") if node.op_type == "Transpose" else None
             on_last_axis = node.op_type in {"MatMul", "QLinearMatMul"} and len(sources) == 1
             on_last_axis |= node.op_type == "LayerNormalization" and self.attribute(node, "axis") in {None, -1, 3}
-            keeps = node.op_type not in CONVOLUTIONS | NORMS and permutation != TO_FIRST
+            keeps = node.op_type not in CONVOLUTIONS | NORMS | {"Shape"} and permutation != TO_FIRST
             inherits = keeps and any(source in last for source in sources[:2])
             if permutation == TO_LAST or on_last_axis or inherits:
                 last.update(node.output)

@@ -29,9 +29,15 @@ LAYERS = {
         "stages.1.layer_norm",
     ],
     "grouped": ["stem", "stages.0.0.2", "stages.0.1.2", "stages.1.0.2", "stages.1.1.2", "act", "norm"],
+    "modulated": ["stem", "mul"],
 }
 LAYERS["pyramid-turned"] = LAYERS["pyramid"]
-HEADS = {"neck": "expand.2", "pyramid": "stages.1.layer_norm", "pyramid-turned": "stages.1.layer_norm"}
+HEADS = {
+    "neck": "expand.2",
+    "modulated": "mul",
+    "pyramid": "stages.1.layer_norm",
+    "pyramid-turned": "stages.1.layer_norm",
+}
 
 
 @pytest.mark.parametrize("name", patterns.PATTERNS)

@@ -101,12 +101,31 @@ class Grouped(nn.Module):
         return self.fc(functional.normalize(x))
 
 
+class Modulated(nn.Module):
+    """FocalNet's modulation: a linear layer where channels stand last, cut up by their number where they stand first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 4, stride=4)
+        self.project = nn.Linear(6, 12)
+        self.context = nn.Conv2d(6, 6, 1)
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x).permute(0, 2, 3, 1)
+        channels = x.shape[3]
+        x = self.project(x).permute(0, 3, 1, 2)
+        query, context = torch.split(x, (channels, channels), 1)
+        return self.fc((query * self.context(context)).mean((2, 3)))
+
+
 PATTERNS: dict[str, Callable[[], nn.Module]] = {
     "neck": Neck,
     "registers": lambda: ViT(extra=5),
     "pyramid": lambda: Pyramid(turned=False),
     "pyramid-turned": lambda: Pyramid(turned=True),
     "grouped": Grouped,
+    "modulated": Modulated,
 }
 
 
