@@ -102,7 +102,7 @@ class Grouped(nn.Module):
 
 
 class Modulated(nn.Module):
-    """FocalNet's modulation: a linear layer where channels stand last, cut up by their number where they stand first."""
+    """FocalNet's modulation: a linear layer where channels stand last, cut up where they stand first."""
 
     def __init__(self) -> None:
         super().__init__()
