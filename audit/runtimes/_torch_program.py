@@ -99,10 +99,14 @@ class Program(Protocol):
         """
 
 
+_ALIKE = {"convolution_mode": "conv2d"}  # what traced files have for padding="same": it takes the same arguments
+
+
 def operator(node: Any) -> str:
     """`relu` for aten::relu and aten::relu_, the whole kind for what is not aten."""
     kind: str = node.kind()
-    return kind.removeprefix("aten::").rstrip("_").lstrip("_") if kind.startswith("aten::") else kind
+    plain = kind.removeprefix("aten::").rstrip("_").lstrip("_") if kind.startswith("aten::") else kind
+    return _ALIKE.get(plain, plain)
 
 
 def in_place(node: Any) -> bool:

@@ -21,7 +21,7 @@ class Neck(nn.Module):
         self.stem = nn.Sequential(
             nn.Conv2d(3, 12, 3, stride=4, padding=1, bias=False), nn.BatchNorm2d(12), nn.PReLU(12)
         )
-        self.project = nn.Sequential(nn.Conv2d(12, 8, 1, bias=False), nn.BatchNorm2d(8))
+        self.project = nn.Sequential(nn.Conv2d(12, 8, 3, padding="same", bias=False), nn.BatchNorm2d(8))
         self.expand = nn.Sequential(nn.Conv2d(8, 16, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU6())
         self.last_linear = nn.Linear(16, 12, bias=False)
         self.last_bn = nn.BatchNorm1d(12, eps=1e-3)
