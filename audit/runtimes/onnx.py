@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # Pictures that a processor sees at once. What a layer gives for more has left the caches when it is read again, by the
 # next layer or a tap; for fewer, threads wait for each other too often.
-_A_THREAD = 8
+_FEWEST, _A_THREAD = 8, 4
 
 
 class OnnxModel(Guarded):
@@ -73,7 +73,8 @@ class OnnxModel(Guarded):
         else:  # its outputs are nobody's answer, so there is nothing to hold them against
             self._guarded, self._shape, self.provider = 0.0, changed_from._shape, changed_from.provider  # noqa: SLF001
         self.device = "cuda" if self.provider == CUDA else "cpu"
-        self._together = _A_THREAD * (sessions.threads or os.cpu_count() or 1) if self.device == "cpu" else None
+        threads = sessions.threads or os.cpu_count() or 1
+        self._together = max(_FEWEST, _A_THREAD * threads) if self.device == "cpu" else None
         self._file: ModelProto | None = file
         self._lifted: tuple[ModelProto, str | None] | None = None
         self._seen: Seen | None = None

@@ -3,15 +3,17 @@
     python -m tests.benchmarks.bench_taps
     python -m tests.benchmarks.bench_taps --networks mobilenet_v2 --formats onnx --threads 1
 
-Outputs, activation strength at six layers in three reductions, CAM (Grad-CAM where the head needs it) and all measures
-of focus on five regions, with everything else that an audit computes of a picture. Pictures are decoded before.
-Beside the torch formats: captum's LayerActivation at the same layers, which is a pass that comes on top. Prints rows of
-a Markdown table: the ratio on the clock and, behind it, that of processor time.
+Looking inside: outputs, activation strength at six layers in three reductions, the map of the predicted class (CAM, or
+Grad-CAM where the head needs it) and its focus on five regions. The whole audit: with everything else that it computes
+of a picture, of both classes and in all variants. Pictures are decoded before. Beside the torch formats: captum's
+LayerActivation at the same layers, which is a pass that comes on top. Prints rows of a Markdown table: the ratio on the
+clock and, behind it, that of processor time.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import tempfile
 from pathlib import Path
@@ -26,9 +28,9 @@ from tests.benchmarks._alternating import Work, alternate, each
 from tests.benchmarks._networks import FORMATS, NETWORKS, eager, write
 from tests.benchmarks.bench_audit import decoded, write_probe
 
-HEAD = (
-    "| network | file | map | against | bare | ratio | of processor time |\n| --- | --- | --- | --- | --- | --- | --- |"
-)
+HEAD = """\
+| network | file | map | what | bare pass | ratio | of processor time |
+| --- | --- | --- | --- | --- | --- | --- |"""
 
 
 def prepared_for(path: Path, probe: ProbeSet, asked: argparse.Namespace, cam: str = "auto") -> Prepared:
@@ -41,8 +43,22 @@ def auditing(prepared: Prepared) -> Work:
     return lambda batches: list(in_step(prepared.plan, batches))
 
 
-def bare(path: Path, form: str, threads: int | None, *, spinning: bool = True) -> Work:
-    """A forward pass as anybody would write it. `spinning` false: onnxruntime's threads sleep while they wait."""
+def looking(prepared: Prepared) -> Work:
+    """Only outputs, strengths, and the focus of one map on regions."""
+    measures = [
+        one
+        for one in prepared.plan.measures
+        if one.family == "activations" or ("region" in one.parameters and one.parameters["target"] == "predicted")
+    ]
+    asked = tuple(one for one in measures if one.parameters.get("cam") != "infocam")
+    plan = dataclasses.replace(
+        prepared.plan, measures=asked, targets=("predicted",), rivals=False, evidence=None, mean_maps=False
+    )
+    return lambda batches: list(in_step(plan, batches))
+
+
+def bare(path: Path, form: str, threads: int | None) -> Work:
+    """A forward pass as anybody would write it."""
     if form == "onnx":
         import onnxruntime
 
@@ -50,8 +66,6 @@ def bare(path: Path, form: str, threads: int | None, *, spinning: bool = True) -
         options.intra_op_num_threads = threads or 0
         # Else its threads would still spin while the other way has its turn. It is as fast as without.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        if not spinning:
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
         return each(lambda batch: session.run(None, {name: batch.images}))
@@ -91,22 +105,22 @@ def rows(name: str, form: str, folder: Path, probe: ProbeSet, asked: argparse.Na
     path = write(name, folder, form)
     prepared = prepared_for(path, probe, asked, asked.cam)
     made = decoded(prepared, asked.batch_size)
-    ways = {"audit": auditing(prepared), "bare": bare(path, form, asked.threads)}
-    if form == "onnx":
-        ways["bare, without spinning"] = bare(path, form, asked.threads, spinning=False)
-    else:
+    ways = {
+        "looking inside": looking(prepared),
+        "whole audit": auditing(prepared),
+        "bare": bare(path, form, asked.threads),
+    }
+    if form != "onnx":
         layers = [layer["name"] for layer in prepared.model["layers"] if layer["tapped"]]
         ways["captum"] = layer_activation(eager(name), layers)
     times = alternate(ways, made, asked.repetitions)
     cam = (prepared.model["cam"] or {}).get("method", "none")
+    plain = times.pop("bare")
+    maps = {what: "none" if what == "captum" else cam for what in times}
     found = [
-        f"| {name} | {form} | {cam} | {other} | {times[other].median:.2f} s | {times['audit'].against(times[other])} |"
-        for other in times
-        if other.startswith("bare")
+        f"| {name} | {form} | {maps[what]} | {what} | {plain.median:.2f} s | {spent.against(plain)} |"
+        for what, spent in times.items()
     ]
-    if "captum" in times:
-        share = times["captum"].against(times["bare"])
-        found.append(f"| {name} | {form} | none | captum / bare | {times['bare'].median:.2f} s | {share} |")
     prepared.plan.model.close()
     return found
 
