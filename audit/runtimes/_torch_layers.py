@@ -259,21 +259,22 @@ def _gated(program: Program, place: int) -> int | None:
     if not products or len(products) != len(program.users(value)) or program.leaves(value):
         return None
     factors = [v for v in program.nodes[products[0]].inputs() if v.unique() != value.unique()]
-    inside = {v.unique() for v in (_unshifted(program, next(iter(node.inputs()))), next(iter(node.inputs())))}
-    same = any(_unshifted(program, factor).unique() in inside for factor in factors[:1])
+    inside = _behind_numbers(program, next(iter(node.inputs())))
+    same = any(inside & _behind_numbers(program, factor) for factor in factors[:1])
     if not same and _kind(program, node) == "relu6" and at == place:
         return None  # an ordinary relu6 whose value is weighed by something else
     return products[0] if same else -1
 
 
-def _unshifted(program: Program, value: Any) -> Any:
-    """`x` of `x + 3`."""
+def _behind_numbers(program: Program, value: Any) -> set[int]:
+    """A value and the one that it is made of by a number: `x + 3` of a hard sigmoid, `1.702 x` of a quick GELU."""
+    found = {value.unique()}
     maker = program.maker(value)
-    if maker is not None and operator(program.nodes[maker]) == "add":
+    if maker is not None and operator(program.nodes[maker]) in {"add", "mul"}:
         left, right = list(program.nodes[maker].inputs())[:2]
         if not _is_tensor(right) or program.attribute(right) is not None:
-            return left
-    return value
+            found.add(left.unique())
+    return found
 
 
 def _settle_scale(program: Program, place: int) -> int:

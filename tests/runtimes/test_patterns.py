@@ -86,3 +86,30 @@ def test_a_convolution_s_layer_holds_its_batch_normalization(tmp_path: Path) -> 
         strengths = model.run(images.numpy()).strengths
         for reduction, numbers in reduced(maps).items():
             np.testing.assert_allclose(strengths["project.0", reduction], numbers, rtol=1e-5, atol=1e-6)
+
+
+class Quick(torch.nn.Module):
+    """CLIP's GELU."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_quick_gelu_is_a_layer(form: str, tmp_path: Path) -> None:
+    conv, wide = torch.nn.Conv2d(3, 6, 5, stride=4), torch.nn.Conv2d(6, 8, 1)
+    end = (torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(8, 2))
+    network, images = torch.nn.Sequential(conv, Quick(), wide, Quick(), *end).eval(), noise(3, size=zoo.SIZE)
+    model = open_model(zoo.write(network, tmp_path, form))
+    description = model.describe((1, 3, zoo.SIZE, zoo.SIZE))
+    layers = [layer for layer in description.layers if layer.kind == "silu"]
+
+    assert [layer.name.partition(".")[0] for layer in layers] == ["1", "3"]
+    assert description.heads["output"].layer == layers[1].name
+    model.prepare(Request(output="output", reductions={layer.name: REDUCTIONS for layer in layers}))
+    captured = model.run(images.numpy())
+    for layer, blocks in zip(layers, (2, 4), strict=True):
+        with torch.no_grad():
+            value = network[:blocks](images).numpy()
+        for reduction, numbers in reduced(value).items():
+            np.testing.assert_allclose(captured.strengths[layer.name, reduction], numbers, rtol=1e-5, atol=1e-6)
