@@ -98,7 +98,7 @@ class ExportedGraph:
         import torch
 
         with torch.no_grad():
-            positional, named = self._given(images)
+            positional, named = self._given(images.clone())
             return self.module(*positional, **named)
 
     def tapped(

@@ -75,7 +75,7 @@ class ExportedTapped:
         from torch.utils import _pytree
 
         with torch.set_grad_enabled(self._grad):
-            given = self._module(images)
+            given = self._module(images.clone())
         inner = list(given[self._returned :])
         values, strengths = self._counts
         return Taken(
@@ -141,7 +141,7 @@ class ExportedResumed:
         import torch
 
         with torch.no_grad():
-            return self._module(images, value)
+            return self._module(images.clone(), value)
 
 
 def _erase_unfed(graph: Any, image: Any) -> None:

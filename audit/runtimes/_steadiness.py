@@ -18,8 +18,9 @@ CHANGING = (
 )
 TOGETHER = (
     "The model's answer to a picture depends on the pictures that go in together with it (by up to {:.0e}, relative, "
-    "on noise), so figures change with the batch size and the order of the pictures. Normalization left in training "
-    "mode does that: export the model in evaluation mode. So does quantization whose scales are found as it runs."
+    "on noise), so figures change with the order of the pictures, the batch size and, as a processor sees a batch "
+    "in pieces, the number of its cores. Normalization left in training mode does that: export the model in evaluation "
+    "mode. So does quantization whose scales are found as it runs."
 )
 
 

@@ -109,16 +109,16 @@ def matrices(
     if pooled.ndim != 4 or len(pooled) != len(logits):
         return "what is pooled before the linear layer is not a map"
     weight, bias = np.eye(pooled.shape[1]), np.zeros(pooled.shape[1])
-    for step in steps:
-        held, left = left[: len(step.values)], left[len(step.values) :]
-        applied = _applied(step, held, weight, bias)
-        if applied is None:
-            return "the linear layer does not take the pooled channels one by one"
-        weight, bias = applied
-    if len(bias) != logits.shape[1]:
-        return "the linear layer does not take the pooled channels one by one"
-    scale = max(float(np.abs(logits).max()), 1e-6)
     with np.errstate(all="ignore"):  # what is not finite fails the check
+        for step in steps:
+            held, left = left[: len(step.values)], left[len(step.values) :]
+            applied = _applied(step, held, weight, bias)
+            if applied is None:
+                return "the linear layer does not take the pooled channels one by one"
+            weight, bias = applied
+        if len(bias) != logits.shape[1]:
+            return "the linear layer does not take the pooled channels one by one"
+        scale = max(float(np.abs(logits).max()), 1e-6)
         off = np.abs(pooled.mean(axis=(2, 3), dtype=np.float64) @ weight.T + bias - logits).max()
     if off <= tolerance * scale:
         return weight.astype(np.float32), bias.astype(np.float32)

@@ -72,7 +72,8 @@ class Program(Protocol):
         """Bring the weights into this order of axes in memory."""
 
     def __call__(self, images: Any, /) -> Any:
-        """What the network returns, as it stands in the file; nothing is recorded for gradients."""
+        """What the network returns, as it stands in the file; nothing is recorded for gradients. The pictures stay as
+        they are, here and in every other pass, though many networks write over them (`x.sub_(mean)`)."""
 
     def tapped(
         self,

@@ -47,7 +47,7 @@ class ScriptProgram:
 
     def __call__(self, images: Any, /) -> Any:
         with executing(grad=False):
-            return self.module(images)
+            return self.module(images.clone())
 
     def tapped(
         self,

@@ -72,7 +72,7 @@ class ScriptTapped:
     def __call__(self, images: Any) -> Taken:
         """One forward pass."""
         with executing(grad=self._grad):
-            returned, *inner = self._function(self._module, images, *self._defaults)
+            returned, *inner = self._function(self._module, images.clone(), *self._defaults)
         values, strengths = self._counts
         return Taken(
             returned=returned,
@@ -106,7 +106,7 @@ class ScriptResumed:
     def __call__(self, images: Any, value: Any, /) -> Any:
         """The logits."""
         with executing(grad=False):
-            return self._function(self._module, images, *self._defaults, value)
+            return self._function(self._module, images.clone(), *self._defaults, value)
 
 
 @functools.cache

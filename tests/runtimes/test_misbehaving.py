@@ -109,3 +109,42 @@ def test_chance_in_an_onnx_file_is_told(tmp_path: Path) -> None:
     path = onnx_networks.save(net.model(("batch", 3, SIZE, SIZE), {x: ("batch", 3)}), tmp_path / "net.onnx")
 
     assert "gives other answers when it is asked the same again" in noted(path)
+
+
+class WritingOver(nn.Module):
+    """What is fed to it is normalized where it stands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x.sub_(0.5).mul_(3.0)
+        return self.fc(torch.relu(self.conv(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("form", ["traced", "exported"])
+def test_pictures_that_a_network_writes_over_are_its_own(form: str, tmp_path: Path) -> None:
+    network, images = networks.build(WritingOver()), networks.noise(11, size=SIZE)
+    expected, seen = watch(network, images.clone())
+    model = open_model(written(network, tmp_path, form))
+    description, got = captured(model, fed := images.numpy().copy())
+
+    assert description.notes == ()
+    assert description.heads
+    np.testing.assert_array_equal(fed, images.numpy())
+    np.testing.assert_allclose(got.outputs, expected, rtol=1e-4, atol=1e-5)
+    for reduction, numbers in reduced(seen[0][1].numpy()).items():
+        np.testing.assert_allclose(got.strengths[description.layers[0].name, reduction], numbers, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["traced", "exported"])
+def test_a_normalization_behind_the_pool_that_no_number_comes_of_makes_no_head(form: str, tmp_path: Path) -> None:
+    """Without statistics of its own it has two values, as one with statistics alone has, and its shift is negative."""
+    norm = nn.BatchNorm1d(8, track_running_stats=False)
+    nn.init.constant_(norm.bias, -1.0)
+    pool = (nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    path = written(networks.build(nn.Sequential(*pool, norm, nn.Linear(8, 3))), tmp_path, form)
+
+    assert open_model(path).describe((1, 3, SIZE, SIZE)).heads == {}
