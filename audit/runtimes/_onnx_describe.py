@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.runtimes import Description, Head, TensorSpec
@@ -19,6 +18,7 @@ from audit.runtimes._onnx_heads import by_picture
 from audit.runtimes._onnx_measured import heads_of, shapes_of
 from audit.runtimes._onnx_onward import tolerance_of
 from audit.runtimes._onnx_trials import Run, try_tails
+from audit.runtimes._onnx_weights import Weights
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -46,7 +46,7 @@ def look_inside(
     half: bool,
     unlifted: str | None,
     batch: int,
-    folder: Path,
+    weights: Weights,
 ) -> Seen:
     """Describe the model.
 
@@ -58,7 +58,7 @@ def look_inside(
         half: whether it computes in float16.
         unlifted: why nothing in it can be tapped, if so.
         batch: how many pictures of noise `run` feeds.
-        folder: where data outside of the file lies.
+        weights: its constants.
     """
     found = candidates(model, [spec.name for spec in outputs])
     shapes = shapes_of(found.graph, model, run, found.places, found.routes, needed(found.whole))
@@ -89,7 +89,7 @@ def look_inside(
             heads=heads,
             heads_missing=missing,
             final={route.output: route.final for route in routes},
-            gradients=no_gradients(tried, layers, heads, missing, folder, tolerance),
+            gradients=no_gradients(tried, layers, heads, missing, weights, tolerance),
             tail=tried.tail,
             notes=(_HIDDEN.format(found.hidden),) if found.hidden else (),
         ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import MachineError, ModelError
@@ -14,6 +13,7 @@ from audit.runtimes._agreement import apart
 from audit.runtimes._onnx_onward import Onward, Piece, cut_up, table
 from audit.runtimes._onnx_tail import CHANGED, NoTail
 from audit.runtimes._onnx_trials import Tried
+from audit.runtimes._onnx_weights import Weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,13 +34,13 @@ class Backward:
 
     Args:
         onward: the tail.
-        folder: where data outside of the file lies.
+        weights: the constants of the network.
         tolerance: how far, relative, its logits may be off.
         threads: how many torch may use, None for its own choice.
     """
 
-    def __init__(self, onward: Onward, folder: Path, tolerance: float, threads: int | None = None) -> None:
-        self._onward, self._folder, self._tolerance, self._threads = onward, folder, tolerance, threads
+    def __init__(self, onward: Onward, weights: Weights, tolerance: float, threads: int | None = None) -> None:
+        self._onward, self._weights, self._tolerance, self._threads = onward, weights, tolerance, threads
         self._network: Network | None = None
 
     def of(self, pieces: Sequence[Piece]) -> Gradient:
@@ -74,7 +74,7 @@ class Backward:
         if self._threads is not None:
             torch.set_num_threads(self._threads)
         try:
-            network = Network(self._onward.model(piece), self._folder)
+            network = Network(self._onward.model(piece), self._weights)
             with torch.no_grad():
                 logits = [table(one.numpy()) for one in self._run(network, piece)[0]]
         except (NoTail, Unsupported) as reason:
@@ -110,7 +110,7 @@ def no_gradients(
     layers: tuple[Layer, ...],
     heads: Mapping[str, Head],
     missing: Mapping[str, str],
-    folder: Path,
+    weights: Weights,
     tolerance: float,
 ) -> str | None:
     """Why there are none at the last map. Heads that pool this very map need no trial: they are exact."""
@@ -119,7 +119,7 @@ def no_gradients(
         return None
     if tried.last is None:
         return tried.tail
-    reason = Backward(tried.last[0], folder, tolerance).trial(tried.last[1])
+    reason = Backward(tried.last[0], weights, tolerance).trial(tried.last[1])
     return reason if reason in {None, NO_TORCH} else f"this file gives no gradients: {reason}"
 
 

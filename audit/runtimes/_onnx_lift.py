@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.runtimes._onnx_safety import external_files
+from audit.runtimes._onnx_limits import SMALL
 from audit.runtimes._onnx_session import one_line
+from audit.runtimes._onnx_weights import is_aside
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -37,12 +39,23 @@ def lift(model: ModelProto, path: Path) -> tuple[ModelProto, str | None]:
         if opset < OLDEST:
             whole = onnx.ModelProto()
             whole.CopyFrom(model)
-            if external_files(whole, path):
-                onnx.load_external_data_for_model(whole, str(path.parent.resolve()))
+            _read_small(whole, path.parent.resolve())
             model = version_converter.convert_version(whole, OLDEST)
     except Exception as error:  # noqa: BLE001 - onnx raises whatever its C++ side throws
         return model, f"the file uses version {opset} of the operators and could not be lifted ({one_line(error)})"
     return model, None
+
+
+def _read_small(model: ModelProto, folder: Path) -> None:
+    """The small constants that lie outside of the file: among them are those that the converter has to know, such as
+    shapes. Of large ones it only hands the reference on."""
+    from onnx.external_data_helper import load_external_data_for_tensor
+
+    for tensor in model.graph.initializer:
+        if tensor.external_data and not is_aside(tensor) and math.prod(tensor.dims) <= SMALL:
+            load_external_data_for_tensor(tensor, str(folder))
+            tensor.ClearField("external_data")
+            tensor.ClearField("data_location")
 
 
 def _written_out(model: ModelProto) -> ModelProto:

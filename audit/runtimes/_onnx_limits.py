@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 MOST = 2**28  # numbers of one value for one picture: 1 GB in float32
-_SMALL = 1024  # numbers of a constant that may say how large something is
+SMALL = 1024  # numbers of a constant that may say how large something is
 
 
 def check_values(model: ModelProto, picture: str, shape: Sequence[int | None], path: Path) -> None:
@@ -56,7 +56,7 @@ def _bones(model: ModelProto, picture: str, shape: Sequence[int | None]) -> Mode
     bones.graph.input.extend(model.graph.input)
     bones.graph.output.extend(model.graph.output)
     for tensor in model.graph.initializer:
-        if math.prod(tensor.dims) <= _SMALL and not tensor.external_data:
+        if math.prod(tensor.dims) <= SMALL and not tensor.external_data:
             bones.graph.initializer.append(tensor)
         else:
             bones.graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)

@@ -89,7 +89,7 @@ class Rerun:
             model = self._onward.model(piece)
         except NoTail as reason:
             raise ModelError(f"the network can't be run on from the layer: {reason}") from reason
-        session = self._sessions.open(model.SerializeToString())
+        session = self._sessions.open(model)
         off = apart(self._onward.logits(piece)[0], self._run(session, piece))
         if not off <= self._tolerance:
             raise ModelError(f"run on from the layer, the network gives other logits (by {off:.1e}, relative)")

@@ -104,8 +104,7 @@ class Pass:
         if back:
             if importlib.util.find_spec("torch") is None:
                 raise ModelError(NO_TORCH, where=self._path)
-            folder = self._path.parent.resolve()
-            self._backward = Backward(self._onward, folder, tolerance, self._sessions.threads)
+            self._backward = Backward(self._onward, self._sessions.weights, tolerance, self._sessions.threads)
 
     def _gradient(self, pieces: Sequence[Piece], activation: NDArray[np.float32] | None) -> Gradient | None:
         if self._head is not None and activation is not None:

@@ -4,54 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError
 from audit.runtimes._onnx_graph import Graph
-from audit.runtimes._onnx_safety import bodies, external_files, nested_nodes
+from audit.runtimes._onnx_safety import bodies, nested_nodes
+from audit.runtimes._onnx_weights import Weights, may_stand_aside, refer
 from audit.runtimes._redraw import NO_WEIGHTS, is_weight, last_places, new_order
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto, TensorProto
 
 MULTIPLYING = {"Gemm", "MatMul", "Conv", "ConvTranspose", "QLinearConv", "QLinearMatMul", "ConvInteger"}
 MULTIPLYING |= {"MatMulInteger", "FusedConv", "FusedMatMul", "FusedGemm"}
 
 
-def redrawn(model: ModelProto, path: Path, share: float, seed: int) -> tuple[ModelProto, int, int]:
-    """The changed copy, in how many layers it differs, and how many have weights.
+def redrawn(
+    model: ModelProto, weights: Weights, path: Path, share: float, seed: int
+) -> tuple[ModelProto, Weights, int, int]:
+    """The changed copy, the weights that it refers to, in how many layers it differs, and how many have weights.
 
-    Initializers and Constant nodes are changed alike, tensors stored beside the file are read first.
+    Initializers and Constant nodes are changed alike, wherever their numbers are kept.
 
     Raises:
         ModelError: there is nothing to change, or the file's data can't be read.
     """
-    import onnx
+    from onnx import ModelProto, numpy_helper
 
-    changed = onnx.ModelProto()
+    changed = ModelProto()
     changed.CopyFrom(model)
-    if external_files(changed, path):
-        try:
-            onnx.load_external_data_for_model(changed, str(path.parent.resolve()))
-        except Exception as error:
-            raise ModelError("a data file of the model can't be read", where=path) from error
     places = _places(changed)
     if not places:
         raise ModelError(NO_WEIGHTS, where=path)
     chosen = last_places((place for place, _ in places.values()), share)
+    outermost = {id(tensor): tensor for tensor in changed.graph.initializer}
+    aside: dict[str, NDArray[Any]] = {}
     for number, (place, tensor) in enumerate(places.values()):
-        if place in chosen:
-            _shuffle(tensor, seed, number)
-    return changed, len(chosen), len({place for place, _ in places.values()})
-
-
-def serialized(model: ModelProto, path: Path) -> bytes:
-    """The bytes of a changed copy. Raises ModelError beyond 2 GB, where protobuf ends."""
-    try:
-        data: bytes = model.SerializeToString()
-    except Exception as error:
-        raise ModelError("the model is too large to be changed in memory", where=path) from error
-    return data
+        if place not in chosen:
+            continue
+        array = _shuffled(weights, tensor, path, seed, number)
+        if id(tensor) in outermost and may_stand_aside(tensor, array.nbytes):
+            aside[tensor.name] = array
+            refer(tensor)
+        else:
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    return changed, weights.changed(aside), len(chosen), len({place for place, _ in places.values()})
 
 
 def _places(model: ModelProto) -> dict[int, tuple[int, TensorProto]]:
@@ -97,9 +95,9 @@ def _changeable(tensor: TensorProto) -> bool:
     return tensor.data_type in (*kinds, TensorProto.INT8, TensorProto.UINT8)
 
 
-def _shuffle(tensor: TensorProto, seed: int, number: int) -> None:
-    from onnx import numpy_helper
-
-    array = numpy_helper.to_array(tensor)
-    shuffled = array.reshape(-1)[new_order(array.size, seed, number)].reshape(array.shape)
-    tensor.CopyFrom(numpy_helper.from_array(shuffled, tensor.name))
+def _shuffled(weights: Weights, tensor: TensorProto, path: Path, seed: int, number: int) -> NDArray[Any]:
+    try:
+        array = weights.array(tensor)
+    except Exception as error:
+        raise ModelError("a data file of the model can't be read", where=path) from error
+    return array.reshape(-1)[new_order(array.size, seed, number)].reshape(array.shape)

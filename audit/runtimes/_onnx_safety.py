@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError, UnsafeModel
 from audit.runtimes._onnx_limits import MOST
+from audit.runtimes._onnx_weights import ASIDE
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
@@ -52,7 +53,8 @@ def read_safely(path: Path) -> ModelProto:
 def external_files(model: ModelProto, path: Path) -> tuple[Path, ...]:
     """The files beside the model that hold its larger tensors, in alphabetical order."""
     entries = (entry for tensor in _tensors(model) for entry in tensor.external_data)
-    return tuple(path.parent / name for name in sorted({entry.value for entry in entries if entry.key == "location"}))
+    names = {entry.value for entry in entries if entry.key == "location"} - {ASIDE}
+    return tuple(path.parent / name for name in sorted(names))
 
 
 def _check_sizes(model: ModelProto, path: Path) -> None:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import ModelError, UsageError
 from audit.runtimes._limits import out_of_memory
+from audit.runtimes._onnx_weights import Weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from onnx import ModelProto
     from onnxruntime import InferenceSession
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -25,11 +27,17 @@ _SPIN = "50"  # microseconds
 class Sessions:
     """Opens sessions for one model file, all on the same device.
 
+    Args:
+        path: the file.
+        device: one of DEVICES.
+        threads: how many a session may use, None for onnxruntime's own choice.
+        weights: what copies of the model refer to.
+
     Raises:
         UsageError: a device that is not known, or `cuda` where onnxruntime has none.
     """
 
-    def __init__(self, path: Path, *, device: str, threads: int | None) -> None:
+    def __init__(self, path: Path, *, device: str, threads: int | None, weights: Weights | None = None) -> None:
         import onnxruntime
 
         if device not in DEVICES:
@@ -38,23 +46,27 @@ class Sessions:
         if device == "cuda" and not has_cuda:
             raise _no_cuda("onnxruntime was installed without it")
         self._path = path
-        self._source: bytes | None = None  # None: the file itself
+        self._source: ModelProto | None = None  # None: the file itself
+        self.weights = weights or Weights(path.parent.resolve())
         self._asked = device
         self.threads = threads
         self._providers = [CUDA, CPU] if has_cuda and device != "cpu" else [CPU]
 
-    def of(self, source: bytes) -> Sessions:
+    def of(self, source: ModelProto, weights: Weights) -> Sessions:
         """The same for a changed copy of the file, in its place."""
         changed = copy.copy(self)
-        changed._source = source  # noqa: SLF001  its own copy
+        changed._source, changed.weights = source, weights  # noqa: SLF001  its own copy
         return changed
 
-    def open(self, model: bytes | None = None, *, optimize: bool = True) -> InferenceSession:
+    def open(self, model: ModelProto | None = None, *, optimize: bool = True) -> InferenceSession:
         """A session of the file itself, or of a changed copy of it.
 
         Args:
-            model: the serialized copy; its external data is looked for beside the file.
+            model: the copy; its external data is looked for beside the file.
             optimize: false for a session that runs once: it opens faster.
+
+        Raises:
+            ModelError: onnxruntime can't open it, or a copy is beyond 2 GB, where protobuf ends.
         """
         import onnxruntime
 
@@ -70,11 +82,13 @@ class Sessions:
         options.enable_mem_pattern = False
         if not optimize:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        model = model or self._source
+        model = self._source if model is None else model
+        source = str(self._path) if model is None else self._serialized(model)
+        kept = []
         if model is not None:
             folder = str(self._path.parent.resolve())
             options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
-        source = model or str(self._path)
+            kept = self.weights.give(model, options)
         try:
             # Its own fallback would say so on the terminal, and could change the device in the middle of a run.
             session = onnxruntime.InferenceSession(source, options, providers=self._providers, enable_fallback=0)
@@ -85,7 +99,15 @@ class Sessions:
             raise _not_opened(str(error), one_line(error), self._path) from error
         if self._asked == "cuda" and CUDA not in session.get_providers():
             raise _no_cuda("onnxruntime could not start it and fell back to the CPU")
+        session.kept = kept  # lives as long
         return session
+
+    def _serialized(self, model: ModelProto) -> bytes:
+        try:
+            data: bytes = model.SerializeToString()
+        except Exception as error:
+            raise ModelError("the model is too large to be changed in memory", where=self._path) from error
+        return data
 
 
 def run_session(

@@ -80,8 +80,8 @@ class Taps:
         mean = self._convolved_mean(value, channels) if in_blocks else self._over_channels(value)
         return self.keep(self._add(pool, mean))
 
-    def finished(self) -> bytes:
-        """The serialized copy, with only the outputs that were asked for."""
+    def finished(self) -> ModelProto:
+        """The copy, with only the outputs that were asked for."""
         from onnx import helper
 
         graph = self._model.graph
@@ -90,8 +90,7 @@ class Taps:
             self._known[name] if name in self._known else helper.make_empty_tensor_value_info(name)
             for name in self._outputs
         )
-        data: bytes = self._model.SerializeToString()
-        return data
+        return self._model
 
     def _map(self, place: Place, *, vector: bool) -> str:
         from onnx import TensorProto

@@ -23,10 +23,10 @@ _BLOCKS = 6  # maps of tokens that are tried, from the last one on
 
 
 class Run(Protocol):
-    """A pass through a model: its bytes and the names wanted, to their values. Fed with pictures of noise."""
+    """A pass through a model: a changed copy and the names wanted, to their values. Fed with pictures of noise."""
 
     def __call__(
-        self, model: bytes, names: Sequence[str], feed: Mapping[str, NDArray[Any]] = ...
+        self, model: ModelProto, names: Sequence[str], feed: Mapping[str, NDArray[Any]] = ...
     ) -> list[NDArray[Any]]: ...
 
 
@@ -106,13 +106,12 @@ def _candidates(layers: Sequence[tuple[Layer, Place]]) -> Iterator[Place]:
 def _try(onward: Onward, tail: Tail, piece: Piece, run: Run, tolerance: float) -> tuple[bool, bool]:
     """Whether the tail gives the same logits for the same activation, and others for another."""
     model = onward.model(piece)
-    data, inputs = model.SerializeToString(), [value.name for value in model.graph.input]
-    feed = onward.feed(piece, inputs)
+    feed = onward.feed(piece, [value.name for value in model.graph.input])
     whole = onward.logits(piece)
-    again = [table(array) for array in run(data, tail.logits, feed)]
+    again = [table(array) for array in run(model, tail.logits, feed)]
     same = all(apart(a, b) <= tolerance for a, b in zip(whole, again, strict=True))
     if not same or tail.place.layout.grid is None:
         return same, True
     # Channels in another order: the range stays, which a network in integers may take its scales from.
-    other = [table(array) for array in run(data, tail.logits, {**feed, CHANGED: feed[CHANGED][:, ::-1].copy()})]
+    other = [table(array) for array in run(model, tail.logits, {**feed, CHANGED: feed[CHANGED][:, ::-1].copy()})]
     return True, any(apart(a, b) > tolerance for a, b in zip(again, other, strict=True))

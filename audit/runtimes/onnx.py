@@ -19,10 +19,11 @@ from audit.runtimes._onnx_lift import lift
 from audit.runtimes._onnx_limits import check_values
 from audit.runtimes._onnx_onward import Piece
 from audit.runtimes._onnx_pass import Pass
-from audit.runtimes._onnx_redraw import redrawn, serialized
+from audit.runtimes._onnx_redraw import redrawn
 from audit.runtimes._onnx_safety import external_files, read_safely
 from audit.runtimes._onnx_session import CUDA, Sessions, run_session
 from audit.runtimes._onnx_values import rows, whole
+from audit.runtimes._onnx_weights import put_aside
 from audit.runtimes._requests import check_request
 from audit.runtimes._steadiness import unsteady
 
@@ -104,7 +105,7 @@ class OnnxModel(Guarded):
             half=computes_in_half(model),
             unlifted=unlifted,
             batch=len(noise),
-            folder=self.path.parent.resolve(),
+            weights=self._sessions.weights,
         )
         return self._steadied(self._seen.description)
 
@@ -112,7 +113,9 @@ class OnnxModel(Guarded):
         """Runs a changed copy of the model once, on these pictures unless others are given."""
         pictures = {self.inputs[0].name: noise}
 
-        def run(model: bytes, names: Sequence[str], feed: Mapping[str, NDArray[Any]] = pictures) -> list[NDArray[Any]]:
+        def run(
+            model: ModelProto, names: Sequence[str], feed: Mapping[str, NDArray[Any]] = pictures
+        ) -> list[NDArray[Any]]:
             return run_session(sessions.open(model, optimize=False), names, dict(feed), trial=self.path)
 
         return run
@@ -153,8 +156,8 @@ class OnnxModel(Guarded):
         return self._pass.capture(seen, outputs if bare is None else self._guard.settled(outputs, bare))
 
     def randomized(self, share: float, seed: int) -> Randomized:
-        other, layers, of = redrawn(self._graph()[0], self.path, share, seed)
-        sessions = self._sessions.of(serialized(other, self.path))
+        other, weights, layers, of = redrawn(self._graph()[0], self._sessions.weights, self.path, share, seed)
+        sessions = self._sessions.of(other, weights)
         run = self._trials(sessions, noise_for(self.inputs[0], (self.batch or 1, *self._shape[1:])))
         changed = OnnxModel(self.path, other, sessions, changed_from=self)
         changed._seen = look_again(other, run, self._described(), half=computes_in_half(other))
@@ -226,7 +229,8 @@ class OnnxRuntime:
         picture = picture_input(file, path)
         check_size(picture.shape[0], [n for n in picture.shape[1:] if n is not None], path)
         check_values(file, picture.name, picture.shape, path)
-        return OnnxModel(path, file, Sessions(path, device=device, threads=threads))
+        file, weights = put_aside(file, path.parent.resolve())
+        return OnnxModel(path, file, Sessions(path, device=device, threads=threads, weights=weights))
 
 
 RUNTIMES.add("onnx", OnnxRuntime())

@@ -19,11 +19,13 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402 as above
 
 from audit.runtimes._onnx_torch.network import Network  # noqa: E402 as above
 from audit.runtimes._onnx_torch.operators import OPERATORS, Unsupported  # noqa: E402 as above
+from audit.runtimes._onnx_weights import Weights  # noqa: E402 as above
 
 pytestmark = pytest.mark.torch
 
 OLD, NEW = 13, 24
 MICROSOFT = "com.microsoft"
+INSIDE = Weights(Path())  # all constants are in the model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -339,7 +341,7 @@ def test_an_operator_gives_what_onnxruntime_gives(case: Case) -> None:
         model, feed = build(case, opset)
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         expected = session.run(None, feed)
-        for got, wanted in zip(values(Network(model, Path()), feed), expected, strict=True):
+        for got, wanted in zip(values(Network(model, INSIDE), feed), expected, strict=True):
             assert tuple(got.shape) == wanted.shape
             # A number that lies between two whole ones may be rounded either way.
             step = 1.0 if wanted.dtype in (np.uint8, np.int8) and case.operator.startswith(("Q", "Dyn")) else 0.0
@@ -349,7 +351,7 @@ def test_an_operator_gives_what_onnxruntime_gives(case: Case) -> None:
 @pytest.mark.parametrize("case", [one for one in CASES if one.smooth], ids=str)
 def test_a_gradient_is_the_limit_of_differences(case: Case) -> None:
     model, feed = build(case, case.opsets[-1], double=True)
-    network = Network(model, Path())
+    network = Network(model, INSIDE)
     ((name, array),) = feed.items()
 
     def run(x: Any) -> Any:
@@ -365,7 +367,7 @@ def test_every_operator_of_the_table_is_tried() -> None:
 
 def test_rounding_is_passed_straight_through_within_the_range() -> None:
     model, _ = build(case("QuantizeLinear", f(1), one(0.1), one(10, np.uint8)), 13)
-    network = Network(model, Path())
+    network = Network(model, INSIDE)
     x = torch.tensor([-5.0, 0.123, 0.5, 40.0], requires_grad=True)
     (steps,) = network({"input0": x})
     (gradient,) = torch.autograd.grad(steps.sum(), x)
@@ -393,7 +395,7 @@ def test_what_is_not_known_is_named(made: Case, message: str) -> None:
     model, feed = build(made, 17)
 
     with pytest.raises(Unsupported, match=message):
-        values(Network(model, Path()), feed)
+        values(Network(model, INSIDE), feed)
 
 
 @pytest.mark.parametrize("nearest", ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])
@@ -416,14 +418,14 @@ def test_resizing_takes_the_cells_that_onnxruntime_takes(way: str, nearest: str)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=10)
     feed = {f"x{old}": np.arange(old, dtype=np.float32)[None, None] for old in (4, 5, 7, 10)}
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    for node, got, wanted in zip(nodes, values(Network(model, Path()), feed), session.run(None, feed), strict=True):
+    for node, got, wanted in zip(nodes, values(Network(model, INSIDE), feed), session.run(None, feed), strict=True):
         np.testing.assert_array_equal(got.numpy(), wanted, node.output[0])
 
 
 def test_half_precision_is_computed_in_single() -> None:
     half = case("MatMul", f(2, 3).astype(np.float16), f(3, 2).astype(np.float16))
     model, feed = build(half, 17)
-    (got,) = values(Network(model, Path()), feed)
+    (got,) = values(Network(model, INSIDE), feed)
 
     assert got.dtype == torch.float32
     assert math.isfinite(float(got.sum()))

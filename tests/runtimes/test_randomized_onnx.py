@@ -13,6 +13,7 @@ from audit.errors import ModelError
 from audit.runtimes import Request, default_layers, open_model
 from audit.runtimes._onnx_redraw import redrawn
 from audit.runtimes._onnx_session import Sessions
+from audit.runtimes._onnx_weights import Weights
 from tests.support import onnx_networks as networks
 
 
@@ -27,7 +28,7 @@ def tensors(model: onnx.ModelProto) -> dict[str, np.ndarray]:
 
 def changed(model: onnx.ModelProto, share: float, path: Path = Path("net.onnx")) -> set[str]:
     """The names of the tensors that differ."""
-    before, after = tensors(model), tensors(redrawn(model, path, share, 3)[0])
+    before, after = tensors(model), tensors(redrawn(model, Weights(path.parent), path, share, 3)[0])
     assert before.keys() == after.keys()
     for name, array in before.items():
         assert np.array_equal(np.sort(array, axis=None), np.sort(after[name], axis=None))
@@ -126,17 +127,17 @@ def test_a_network_without_weights_says_so() -> None:
     x = net.add("ReduceMean", "image", out="logits", axes=[2, 3], keepdims=0)
     model = net.model(("batch", 3, 16, 16), {x: ("batch", 3)})
     with pytest.raises(ModelError, match="no weights that can be drawn anew"):
-        redrawn(model, Path("net.onnx"), 1.0, 0)
+        redrawn(model, Weights(Path()), Path("net.onnx"), 1.0, 0)
 
 
 def test_no_session_of_the_untouched_copy_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = open_model(networks.save(networks.small_cnn(), tmp_path / "net.onnx"))
     layers = model.describe((1, 3, 16, 16)).layers
     model.prepare(Request(output="logits", cam_layer=layers[-1].name))
-    opened: list[bytes | None] = []
+    opened: list[onnx.ModelProto | None] = []
     untouched = Sessions.open
 
-    def watched(self: Sessions, given: bytes | None = None, *, optimize: bool = True) -> object:
+    def watched(self: Sessions, given: onnx.ModelProto | None = None, *, optimize: bool = True) -> object:
         opened.append(given)
         return untouched(self, given, optimize=optimize)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 
 from audit.runtimes._onnx_torch import elementwise, layers, pooling, quantizing, resizing, shapes
 from audit.runtimes._onnx_torch.operators import OPERATORS, Call, Function, Unsupported
+from audit.runtimes._onnx_weights import Weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,20 +27,20 @@ class Network:
 
     Args:
         model: the graph.
-        folder: where data outside of it lies.
+        weights: its constants.
 
     Raises:
         Unsupported: it has operators that are not in the table; names them.
     """
 
-    def __init__(self, model: ModelProto, folder: Path) -> None:
+    def __init__(self, model: ModelProto, weights: Weights) -> None:
         nodes = list(model.graph.node)
         unknown = {key for node in nodes if (key := _key(node)) not in OPERATORS}
         if unknown:
             names = sorted(f"{name} ({domain})" if domain else name for domain, name in unknown)
             raise Unsupported(f"operators that have no gradient here: {', '.join(names)}")
         opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 13)
-        self._folder = str(folder)
+        self._weights = weights
         self.inputs = [value.name for value in model.graph.input]
         self.outputs = [value.name for value in model.graph.output]
         self._known: dict[str, Any] = {one.name: self._constant(one) for one in model.graph.initializer}
@@ -68,9 +68,7 @@ class Network:
         return torch.from_numpy(np.array(array, order="C"))
 
     def _constant(self, tensor: TensorProto) -> Any:
-        from onnx import numpy_helper
-
-        return self.tensor(numpy_helper.to_array(tensor, self._folder))
+        return self.tensor(self._weights.array(tensor))
 
     def _call(self, node: NodeProto, opset: int) -> Call:
         attributes = {one.name: self._attribute(one) for one in node.attribute}
