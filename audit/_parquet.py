@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from audit._parquet_pages import Page, pages
+from audit._parquet_pages import Chunk, Page, chunks, pages
 from audit.errors import UnusableInput
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _CELLS, _CELLS_A_BYTE = 20_000_000, 50
 _BYTES, _BYTES_A_BYTE = 2**28, 100
 _BATCH = 2**26  # bytes that the texts of a batch may come to
 _ROWS = 2**16  # of a batch
-_TEXTS = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
 
 
 def most_cells(size: int) -> int:
@@ -70,9 +69,11 @@ class ParquetTable:
         leaves, rows = self._leaves(), {}
         cells = unpacked = 0
         with self._path.open("rb") as stream:
+            groups = chunks(stream)
             for name in names:
                 before, longest = cells, 0
-                for page in (page for leaf in leaves[name] for page in self._pages(stream, leaf)):
+                parts = (_part(group, leaf) for leaf in leaves[name] for group in groups)
+                for page in (page for part in parts for page in _pages(stream, part)):
                     cells, unpacked = cells + page.values, unpacked + page.unpacked
                     self._check(cells, "cells", most_cells(self._size))
                     self._check(unpacked, "bytes", self._most_bytes)
@@ -91,16 +92,6 @@ class ParquetTable:
                 found[".".join(parts[:end])].append(leaf)
         return found
 
-    def _pages(self, stream: BinaryIO, leaf: int) -> Iterator[Page]:
-        told = self._file.metadata
-        for chunk in (told.row_group(group).column(leaf) for group in range(told.num_row_groups)):
-            first, dictionary = chunk.data_page_offset, chunk.dictionary_page_offset
-            if chunk.has_dictionary_page and 0 < dictionary < first:  # as Arrow finds it
-                first = dictionary
-            texts = chunk.physical_type in _TEXTS
-            for page in pages(stream, first, chunk.total_compressed_size, chunk.num_values):
-                yield Page(page.values, page.unpacked, page.repeats and texts)
-
     def _check(self, count: int, of: str, most: int) -> None:
         if count > most:
             raise self._error(
@@ -114,6 +105,17 @@ class ParquetTable:
     def _unreadable(self, problem: Exception) -> UnusableInput:
         said = (str(problem).splitlines() or ["no reason given"])[0].rstrip(".")
         return self._error(f"{self._what} is no Parquet file that can be read: {said}", where=self._path)
+
+
+def _part(group: Sequence[Chunk], leaf: int) -> Chunk:
+    if leaf >= len(group):
+        raise ValueError("its footer is broken")
+    return group[leaf]
+
+
+def _pages(stream: BinaryIO, chunk: Chunk) -> Iterator[Page]:
+    for page in pages(stream, chunk.start, chunk.length, chunk.values):
+        yield Page(page.values, page.unpacked, page.repeats and chunk.texts)
 
 
 def _unshared(column: pa.Array) -> pa.Array:

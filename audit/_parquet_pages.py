@@ -1,18 +1,21 @@
-"""What the pages of a Parquet file say of themselves, read without unpacking any.
+"""What the pages of a Parquet file say of themselves, and its footer of where they are, read without unpacking any.
 
 A file's footer says how large its columns are, too, but nothing compares that with what is unpacked. What a reader
 takes memory for is what stands before each page: a structure in Thrift's compact protocol (apache/parquet-format,
-parquet.thrift: PageHeader; apache/thrift, thrift-compact-protocol.md).
+parquet.thrift: PageHeader, FileMetaData; apache/thrift, thrift-compact-protocol.md). The footer is read here, too:
+Arrow's own way to ask it about a column ends the whole process where something in there is broken.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 _DATA, _DICTIONARY, _DATA_2 = 0, 2, 3  # kinds of pages
 _DETAILS = {_DATA: 5, _DICTIONARY: 7, _DATA_2: 8}  # the field that holds more about a page of that kind
+_TEXTS = (6, 7)  # types: of any length, all of one length
 _DELTA_BYTE_ARRAY = 7  # an encoding: each text is told by how it differs from the one before
 
 
@@ -23,6 +26,34 @@ class Page:
     values: int
     unpacked: int
     repeats: bool  # a value that stands in it once may be meant any number of times
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Chunk:
+    """A column's part of a row group: from which byte on, how many bytes, and how many values."""
+
+    start: int
+    length: int
+    values: int
+    texts: bool
+
+
+def chunks(stream: BinaryIO) -> list[list[Chunk]]:
+    """By row group those of every column, from the footer. Raises ValueError where it is broken."""
+    stream.seek(-8, io.SEEK_END)
+    length = int.from_bytes(stream.read(4), "little")
+    stream.seek(-8 - length, io.SEEK_END)
+    try:
+        groups = _structure(io.BytesIO(stream.read(length)), lists=True)[4]
+        return [[_chunk(column[3]) for column in group[1]] for group in groups]
+    except (IndexError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError("its footer is broken") from None
+
+
+def _chunk(told: dict[int, Any]) -> Chunk:
+    first, dictionary = told[9], told.get(11, 0)
+    start = dictionary if 0 < dictionary < first else first  # as Arrow finds it
+    return Chunk(start=start, length=told[7], values=told[5], texts=told[1] in _TEXTS)
 
 
 def pages(stream: BinaryIO, start: int, length: int, values: int) -> Iterator[Page]:
@@ -51,18 +82,18 @@ def _encoding(kind: int) -> int:
     return 4 if kind == _DATA_2 else 2
 
 
-def _structure(stream: BinaryIO) -> dict[int, Any]:
-    """Numbers and structures by field number; all else is None."""
+def _structure(stream: BinaryIO, *, lists: bool = False) -> dict[int, Any]:
+    """Numbers and structures, and if asked for lists of such, by field number; all else is None."""
     found: dict[int, Any] = {}
     field = 0
     while (head := _byte(stream)) != 0:
         step, kind = head >> 4, head & 15
         field = field + step if step else _number(stream)
-        found[field] = (kind == 1) if kind in (1, 2) else _value(stream, kind)
+        found[field] = (kind == 1) if kind in (1, 2) else _value(stream, kind, lists=lists)
     return found
 
 
-def _value(stream: BinaryIO, kind: int) -> Any:
+def _value(stream: BinaryIO, kind: int, *, lists: bool) -> Any:
     match kind:
         case 1 | 2 | 3:  # in a list a truth is a byte
             _byte(stream)
@@ -74,10 +105,14 @@ def _value(stream: BinaryIO, kind: int) -> Any:
             stream.seek(_size(stream), 1)
         case 9 | 10:
             head = _byte(stream)
-            for _ in range(head >> 4 if head < 0xF0 else _size(stream)):
-                _value(stream, head & 15)
+            size = range(head >> 4 if head < 0xF0 else _size(stream))
+            values = (_value(stream, head & 15, lists=lists) for _ in size)
+            if lists:
+                return list(values)
+            for _ in values:
+                pass
         case 12:
-            return _structure(stream)
+            return _structure(stream, lists=lists)
         case _:
             raise KeyError(kind)
     return None

@@ -16,7 +16,7 @@ import pytest
 
 import audit._parquet as module
 from audit._parquet import ParquetTable
-from audit._parquet_pages import pages
+from audit._parquet_pages import chunks, pages
 from audit.errors import ModelError
 
 MEGABYTE = 2**20
@@ -58,12 +58,17 @@ def test_pages_say_what_the_footer_says(packed: str, tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table(TABLE), path, **PACKED[packed])
     told = pq.ParquetFile(path).metadata
+    with path.open("rb") as stream:
+        groups = chunks(stream)
+    assert (len(groups), {len(group) for group in groups}) == (told.num_row_groups, {told.num_columns})
     for group in range(told.num_row_groups):
         for leaf in range(told.num_columns):
-            chunk = told.row_group(group).column(leaf)
+            chunk, part = told.row_group(group).column(leaf), groups[group][leaf]
             start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+            assert (part.start, part.length, part.values) == (start, chunk.total_compressed_size, chunk.num_values)
+            assert part.texts == (chunk.physical_type == "BYTE_ARRAY")
             with path.open("rb") as stream:
-                found = list(pages(stream, start, chunk.total_compressed_size, chunk.num_values))
+                found = list(pages(stream, part.start, part.length, part.values))
             data = found[chunk.has_dictionary_page :]
 
             assert sum(page.values for page in data) == chunk.num_values
@@ -182,6 +187,25 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused(name: str, bombs: lis
         assert "unpacks to far more than its size, got '" in line
         assert "Allowed: at most " in line
     assert most < 700_000  # KiB; the libraries alone take 150,000
+
+
+def test_a_footer_that_arrow_dies_of_ends_in_one_line(tmp_path: Path) -> None:
+    """Told to have as many levels as another column has, it ends the process that asks it about the column."""
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"words": [["a", "b"]] * 200}), path)
+    content, said = path.read_bytes(), []
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    for at in range(footer, len(content) - 8):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :])
+        try:
+            ParquetTable(path, "the table", ModelError).read(["words"])
+        except ModelError as error:
+            said.append(str(error))
+        except KeyError:
+            continue  # the column has another name now
+
+    assert any("istogram" in text for text in said)
+    assert all(text.startswith(f"{path}: the table ") and "\n" not in text for text in said)
 
 
 @pytest.mark.parametrize("packed", PACKED)
