@@ -13,10 +13,14 @@ import io
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+_I32, _I64, _LIST, _STRUCT = 5, 6, 9, 12  # kinds of fields
 _DATA, _DICTIONARY, _DATA_2 = 0, 2, 3  # kinds of pages
 _DETAILS = {_DATA: 5, _DICTIONARY: 7, _DATA_2: 8}  # the field that holds more about a page of that kind
 _TEXTS = (6, 7)  # types: of any length, all of one length
 _DELTA_BYTE_ARRAY = 7  # an encoding: each text is told by how it differs from the one before
+
+
+Fields = dict[tuple[int, int], Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,16 +48,16 @@ def chunks(stream: BinaryIO) -> list[list[Chunk]]:
     length = int.from_bytes(stream.read(4), "little")
     stream.seek(-8 - length, io.SEEK_END)
     try:
-        groups = _structure(io.BytesIO(stream.read(length)), lists=True)[4]
-        return [[_chunk(column[3]) for column in group[1]] for group in groups]
+        groups = _structure(io.BytesIO(stream.read(length)), lists=True)[4, _LIST]
+        return [[_chunk(column[3, _STRUCT]) for column in group[1, _LIST]] for group in groups]
     except (IndexError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError("its footer is broken") from None
 
 
-def _chunk(told: dict[int, Any]) -> Chunk:
-    first, dictionary = told[9], told.get(11, 0)
+def _chunk(told: Fields) -> Chunk:
+    first, dictionary = told[9, _I64], told.get((11, _I64), 0)
     start = dictionary if 0 < dictionary < first else first  # as Arrow finds it
-    return Chunk(start=start, length=told[7], values=told[5], texts=told[1] in _TEXTS)
+    return Chunk(start=start, length=told[7, _I64], values=told[5, _I64], texts=told[1, _I32] in _TEXTS)
 
 
 def pages(stream: BinaryIO, start: int, length: int, values: int) -> Iterator[Page]:
@@ -66,9 +70,11 @@ def pages(stream: BinaryIO, start: int, length: int, values: int) -> Iterator[Pa
         stream.seek(at)
         try:
             header = _structure(stream)
-            kind, unpacked, packed = header[1], header[2], header[3]
-            details = header[_DETAILS[kind]] if kind in _DETAILS else {1: 0}
-            page = Page(details[1], unpacked, kind == _DICTIONARY or details.get(_encoding(kind)) == _DELTA_BYTE_ARRAY)
+            kind, unpacked, packed = header[1, _I32], header[2, _I32], header[3, _I32]
+            details = header[_DETAILS[kind], _STRUCT] if kind in _DETAILS else {(1, _I32): 0}
+            encoding = details.get((_encoding(kind), _I32))
+            repeats = kind == _DICTIONARY or encoding == _DELTA_BYTE_ARRAY
+            page = Page(details[1, _I32], unpacked, repeats)
         except (IndexError, KeyError, TypeError, AttributeError, RecursionError):
             raise ValueError("a page has a broken header") from None
         if min(page.values, unpacked, packed) < 0:
@@ -82,14 +88,16 @@ def _encoding(kind: int) -> int:
     return 4 if kind == _DATA_2 else 2
 
 
-def _structure(stream: BinaryIO, *, lists: bool = False) -> dict[int, Any]:
-    """Numbers and structures, and if asked for lists of such, by field number; all else is None."""
-    found: dict[int, Any] = {}
+def _structure(stream: BinaryIO, *, lists: bool = False) -> Fields:
+    """Numbers and structures, and if asked for lists of such, by field number and kind; all else is None.
+
+    To Arrow, too, a field of another kind than its own is not there."""
+    found: Fields = {}
     field = 0
     while (head := _byte(stream)) != 0:
         step, kind = head >> 4, head & 15
         field = field + step if step else _number(stream)
-        found[field] = (kind == 1) if kind in (1, 2) else _value(stream, kind, lists=lists)
+        found[field, kind] = (kind == 1) if kind in (1, 2) else _value(stream, kind, lists=lists)
     return found
 
 

@@ -3,6 +3,7 @@ is refused before they are taken."""
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 import sys
@@ -226,3 +227,13 @@ def test_a_broken_file_ends_in_one_line(packed: str, tmp_path: Path) -> None:
 
     assert len(said) > 10
     assert all(text.startswith(f"{path}: the table ") and "\n" not in text for text in said)
+
+
+def test_a_field_of_another_kind_than_its_own_is_no_word_about_a_page() -> None:
+    """A reader passes over it, so that it may not stand in for the true one: here 9 unpacked bytes for 2,000,000."""
+    true = bytes([0x15, 0]) + bytes([0x15]) + _varint(4_000_000) + bytes([0x15, 20, 0x2C, 0x15, 8, 0x15, 0, 0, 0])
+    decoy = true[:-1] + bytes([0x06, 4, 18, 0])  # field 2 once more, as a number of 64 bits
+
+    for header in (true, decoy):
+        (page,) = pages(io.BytesIO(header), 0, len(header), 4)
+        assert (page.values, page.unpacked) == (4, 2_000_000)
