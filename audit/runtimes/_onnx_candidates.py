@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from audit.runtimes._layers import PLAIN, UniqueNames
-from audit.runtimes._onnx_graph import ACTIVATIONS, Graph, Place
+from audit.runtimes._onnx_graph import Graph, Place
 from audit.runtimes._onnx_heads import Route, answers, trace
 from audit.runtimes._onnx_integers import Floated, floated
 from audit.runtimes._onnx_names import Names
 from audit.runtimes._onnx_norms import joined
+from audit.runtimes._onnx_operators import ACTIVATIONS
 from audit.runtimes._onnx_safety import bodies, nested_nodes
 
 if TYPE_CHECKING:

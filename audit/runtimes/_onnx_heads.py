@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from audit.runtimes._onnx_graph import ACTIVATIONS, Graph
+from audit.runtimes._onnx_graph import Graph
+from audit.runtimes._onnx_operators import ACTIVATIONS
 
 if TYPE_CHECKING:
     import numpy as np

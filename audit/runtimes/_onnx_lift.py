@@ -40,7 +40,11 @@ def lift(model: ModelProto, path: Path) -> tuple[ModelProto, str | None]:
             whole = onnx.ModelProto()
             whole.CopyFrom(model)
             _read_small(whole, path.parent.resolve())
+            references = {tensor.name: tensor for tensor in whole.graph.initializer if tensor.external_data}
             model = version_converter.convert_version(whole, OLDEST)
+            for tensor in model.graph.initializer:  # of which older releases of onnx leave nothing
+                if tensor.name in references:
+                    tensor.CopyFrom(references[tensor.name])
     except Exception as error:  # noqa: BLE001 - onnx raises whatever its C++ side throws
         return model, f"the file uses version {opset} of the operators and could not be lifted ({one_line(error)})"
     return model, None

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from audit.runtimes._onnx_graph import TO_LAST, Graph, Place
+from audit.runtimes._onnx_graph import Graph, Place
+from audit.runtimes._onnx_operators import TO_LAST
 from audit.runtimes._onnx_safety import bodies
 from audit.runtimes._onnx_taps import PREFIX, Taps
 

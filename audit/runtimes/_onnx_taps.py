@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from audit.runtimes._layers import PLAIN
-from audit.runtimes._onnx_graph import TO_FIRST, Place
+from audit.runtimes._onnx_graph import Place
 from audit.runtimes._onnx_input import computes_in_half
 from audit.runtimes._onnx_lift import OLDEST, operator_set
+from audit.runtimes._onnx_operators import TO_FIRST
 
 if TYPE_CHECKING:
     import numpy as np
