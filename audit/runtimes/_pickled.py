@@ -16,6 +16,8 @@ DEEPEST = 500  # objects within objects; torch goes down into them until its sta
 WIDEST = 5_000_000  # values, those that stand in several places counted in each
 MOST = 1_000_000  # instructions; a thousand weights take some thirty thousand
 _LARGEST = 2**63  # whole numbers of torch's stay below
+MARKED = "torch._tensor._rebuild_from_type_v2"  # a tensor with attributes of its own
+_MARKS = ("_dynamo_", "_specialize_on")  # what torch.export notes on an example whose size is free
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,10 @@ class _Machine:
         match called, arguments:
             case Name(name=name), (value, str()) | (value,) if name.startswith("torch.jit._pickle."):
                 self.stack.append(value)  # only says of what type a list or a dictionary is
+            case Name(name=name), (Name(name=made), Name(name="torch.Tensor"), tuple(given), marks) if name == MARKED:
+                _check_marks(marks)
+                self.found.things.append(Thing(made, [given]))
+                self.stack.append(self.found.things[-1])
             case Name(name=name), tuple():
                 self.found.things.append(Thing(name, [arguments]))
                 self.stack.append(self.found.things[-1])
@@ -206,6 +212,19 @@ _STEPS: dict[str, Callable[[_Machine], None]] = {
     "SETITEM": lambda machine: machine.set(machine.pop(2)),
     "SETITEMS": lambda machine: machine.set(machine.since_mark()),
 }
+
+
+def _check_marks(marks: Any) -> None:
+    """Attributes that torch would set on a tensor: its exporter's own, of plain values."""
+    if not isinstance(marks, Table) or not all(str(key).startswith(_MARKS) for key in marks.held[::2]):
+        raise ValueError("a tensor with attributes of its own")
+    left: list[Any] = list(marks.held)
+    while left:
+        match left.pop():
+            case Table(held=held) | (list() | tuple() as held):
+                left += held
+            case Name() | Storage() | Thing():
+                raise ValueError("a tensor whose attributes are no plain values")
 
 
 def _measure(value: Any) -> None:

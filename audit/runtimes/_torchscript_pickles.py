@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import ModelError, UnsafeModel
-from audit.runtimes._pickled import Pickled, Storage, Thing, TooDeep, read_pickle
+from audit.runtimes._pickled import MARKED, Pickled, Storage, Thing, TooDeep, read_pickle
 
 _SIZES = {
     16: "ComplexDouble",
@@ -30,7 +30,7 @@ BROKEN = "the TorchScript file is broken"
 
 TENSORS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_qtensor")
 # What else torch itself makes of a pickle. Its storages and kinds of quantization are plain names of `torch`.
-_OWN = (*TENSORS, "torch._utils._rebuild_parameter", "collections.OrderedDict", "builtins.complex")
+_OWN = (*TENSORS, MARKED, "torch._utils._rebuild_parameter", "collections.OrderedDict", "builtins.complex")
 
 
 def read(content: bytes, path: Path) -> Pickled:

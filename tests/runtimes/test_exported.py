@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +59,22 @@ def test_a_batch_that_is_written_down_is_filled_up(batch: int, tmp_path: Path) -
     np.testing.assert_allclose(fixed[0], free[0], rtol=1e-5, atol=1e-6)
     for key, expected in free[1].items():
         np.testing.assert_allclose(fixed[1][key], expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("free", [torch.export.Dim.DYNAMIC, torch.export.Dim.AUTO, torch.export.Dim("n")], ids=str)
+def test_however_a_batch_is_left_free_it_is(free: Any, tmp_path: Path) -> None:
+    network, path = networks.build(networks.Plain()), tmp_path / "net.pt2"
+    example = torch.zeros(2, 3, 24, 24)  # of its own: torch writes notes on it
+    torch.export.save(torch.export.export(network, (example,), dynamic_shapes=({0: free},)), path)
+    model = open_model(path)
+    model.describe((1, 3, 24, 24))
+    model.prepare(Request(output="output"))
+
+    assert model.batch is None
+    images = networks.noise(5)
+    np.testing.assert_allclose(
+        model.run(images.numpy()).outputs, network(images).detach().numpy(), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_size_and_type_of_the_picture_are_read_from_the_file(tmp_path: Path) -> None:

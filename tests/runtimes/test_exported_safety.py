@@ -244,7 +244,18 @@ def repacked(content: bytes, ending: str, inner: bytes | None, how: int = zipfil
 
 
 DOUBLED = b"N\x85q\0" + b"".join(bytes((104, n, 0x86, 113, n + 1)) for n in range(90))
+
+
+def with_attribute(name: str, value: object) -> bytes:
+    tensor = torch.zeros(2)
+    setattr(tensor, name, value)
+    return pickled(tensor)
+
+
 SAMPLES = {
+    "an attribute that torch would set": (with_attribute("zero_grad", 1), "more than tensors"),
+    "a note that is a tensor": (with_attribute("_dynamo_notes", [torch.zeros(1)]), "more than tensors"),
+    "a note that is a function": (with_attribute("_specialize_on", {0: [len]}), "more than tensors"),
     "no pickle": (b"", "more than tensors"),
     "an old pickle": (pickle.dumps((1, 2), 2), "more than tensors"),
     "packed": (repacked(pickled(torch.zeros(9)), "", None, zipfile.ZIP_DEFLATED), "unpack to more than their size"),
