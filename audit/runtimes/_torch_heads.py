@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from audit.runtimes._torch_program import Program, operator
+from audit.runtimes._torch_program import Program, depending, operator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,8 @@ def find_tail(program: Program, output: Any) -> Tail:
     logits = next(iter(node.inputs())) if final else output
     steps: list[Step] = []
     source = _back(program, logits, _PASSING | _RESHAPING)
-    while (step := _affine(program, source)) is not None:
+    known = depending(program)  # another branch is no bias, though at a batch of one picture it has the shape
+    while (step := _affine(program, source)) is not None and known.isdisjoint(map(program.maker, step.values)):
         steps.insert(0, step)
         source = _back(program, step.source, _PASSING | _RESHAPING)
     pool = source.node()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.runtimes._layers import INSIDE, PLAIN, Layout, UniqueNames
-from audit.runtimes._torch_program import Program, operator, walk
+from audit.runtimes._torch_program import Program, depending, operator, walk
 
 # Our kind by TorchScript's operator, without the underscore of its in-place form.
 NONLINEAR = {
@@ -57,9 +57,9 @@ def find_layers(program: Program, pooled: Iterable[int] = ()) -> list[Found]:
     """Every layer, in order of execution. The maps at the places `pooled`, which an output's head reads, are layers too
     where they are not behind a non-linearity: a concatenation, a scaled map."""
     made = {place: operator(program.nodes[place]) for place in pooled}
-    depending = _depending(program)
+    known = depending(program)
     for place, node in enumerate(program.nodes):
-        if place not in depending:
+        if place not in known:
             continue  # made of weights alone, such as a bias for each distance between tokens
         if operator(node) in FUSED:
             made[place] = "relu"
@@ -89,17 +89,6 @@ def find_layers(program: Program, pooled: Iterable[int] = ()) -> list[Found]:
         for place, inner in hidden
     ]
     return sorted([*reached, *unreached], key=lambda found: found.place)
-
-
-def _depending(program: Program) -> set[int]:
-    """The places of what depends on the picture."""
-    found: set[int] = set()
-    values = [program.image]
-    while values:
-        new = [place for place in program.users(values.pop()) if place not in found]
-        found.update(new)
-        values += [value for place in new for value in program.nodes[place].outputs()]
-    return found
 
 
 def found_at(program: Program, place: int, kind: str, name: str) -> Found:

@@ -110,6 +110,17 @@ def operator(node: Any) -> str:
     return _ALIKE.get(plain, plain)
 
 
+def depending(program: Program) -> set[int]:
+    """The places of what depends on the picture."""
+    found: set[int] = set()
+    values = [program.image]
+    while values:
+        new = [place for place in program.users(values.pop()) if place not in found]
+        found.update(new)
+        values += [value for place in new for value in program.nodes[place].outputs()]
+    return found
+
+
 def in_place(node: Any) -> bool:
     kind: str = node.kind()
     return kind.endswith("_") and not kind.endswith("__")

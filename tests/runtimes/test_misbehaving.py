@@ -148,3 +148,27 @@ def test_a_normalization_behind_the_pool_that_no_number_comes_of_makes_no_head(f
     path = written(networks.build(nn.Sequential(*pool, norm, nn.Linear(8, 3))), tmp_path, form)
 
     assert open_model(path).describe((1, 3, SIZE, SIZE)).heads == {}
+
+
+class TwoWays(nn.Module):
+    """One picture at a time, and what the pool gives reaches the answer on two ways, one of them not linear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.straight = nn.Parameter(torch.randn(8, 3))
+        self.bent = nn.Parameter(torch.randn(8, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.conv(x.reshape(1, 3, 32, 32))).mean((2, 3))
+        return y @ self.straight + torch.tanh(y @ self.bent)
+
+
+def test_another_branch_is_no_bias_of_a_head_where_it_has_the_shape_of_one(tmp_path: Path) -> None:
+    assert SIZE == 32
+    model = open_model(written(networks.build(TwoWays()), tmp_path, "scripted"))
+    description = model.describe((1, 3, SIZE, SIZE))
+
+    assert model.batch == 1
+    assert description.heads == {}
+    assert "there is no linear layer at the end, and before it is the operator add" in str(description.heads_missing)
