@@ -22,7 +22,13 @@ def as_text(seen: Inspection) -> str:
 
 
 def shape_text(tensor: TensorSpec) -> str:
-    return "[" + ", ".join("any" if n is None else str(n) for n in tensor.shape) + "]"
+    return _shape(tensor.shape)
+
+
+def _shape(shape: Sequence[int | None], batch: int | None = None) -> str:
+    """`batch`: the only one that the model takes, where its file does not say so itself."""
+    known = [batch if place == 0 and n is None else n for place, n in enumerate(shape)]
+    return "[" + ", ".join("any" if n is None else str(n) for n in known) + "]"
 
 
 def _wrapped(line: str) -> str:
@@ -39,7 +45,7 @@ def _lines(seen: Inspection) -> Iterator[str]:
     fixed = f", batch fixed at {seen.batch}" if seen.batch else ""
     yield f"{seen.path.name}: {seen.format}, runs on {seen.provider}{fixed}"
     for kind, tensors in (("input ", seen.inputs), ("output", seen.outputs)):
-        yield from (f"  {kind}  {t.name}  {shape_text(t)} {t.dtype}" for t in tensors)
+        yield from (f"  {kind}  {t.name}  {_shape(t.shape, seen.batch)} {t.dtype}" for t in tensors)
     yield ""
     yield from _settings_lines(seen)
     if seen.description is not None:

@@ -159,7 +159,8 @@ def _why_no_attribute(rule: Rule, result: AuditResult, measurement: Measurement)
         if (skipped.measure, skipped.attribute) == (rule.measure, rule.attribute):
             return skipped.reason.rstrip(".")
     names = dict.fromkeys(attribute_name(g.attributes) for g in measurement.by_group)
-    return f"the audit has no groups by {rule.attribute} for this measure (there is {', '.join(names) or 'none'})"
+    there = "; ".join(filter(None, (f"there is {', '.join(names) or 'none'}", nearest(rule.attribute or "", names))))
+    return f"the audit has no groups by {rule.attribute} for this measure ({there})"
 
 
 def _searched(rule: Rule, measurement: Measurement) -> str:

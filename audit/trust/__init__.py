@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.util
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +18,7 @@ from audit.errors import AuditError
 from audit.result import Skipped, Trust
 from audit.trust._passes import BUDGET, OverBudget, Passes, cost, opening, padded
 from audit.trust.deletion import PARTS, answers, curves
-from audit.trust.randomization import SHARES, levels
+from audit.trust.randomization import levels
 from audit.trust.sample import draw, filled
 from audit.trust.verdict import judged
 
@@ -32,6 +33,8 @@ __all__ = ["BUDGET", "MOST", "Sampled", "check_maps"]
 MOST = 32  # pictures: 544 passes, which leaves room for the noise that networks with other weights are opened with
 FEWEST = 8  # people: as many as there are draws of weights
 FEWEST_CELLS = 9  # of a map: fewer can't be put into an order worth the name
+_OTHERWISE = "--cam gradcam, where the model allows it, gives maps that can be checked"
+_TORCH = "Grad-CAM can be checked, where the model allows it, and needs torch: pip install 'bias-audit[torch]'"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -165,9 +168,8 @@ def _calls(
         _sampled(plan, rows, decisions, subjects, passes)
     except OverBudget:
         return _skipped(
-            f"{method.title} needs more than {most} passes a map, too many for a check of {1 + len(SHARES)} maps of "
-            f"each of {FEWEST} pictures in {BUDGET} passes; use --cam auto, or --cam gradcam where the model allows "
-            "it, for maps that can be checked"
+            f"{method.title} needs more than {most} passes a map, too many for a check of {BUDGET}; "
+            + (_OTHERWISE if importlib.util.find_spec("torch") else _TORCH)
         )
     passes.limit = whole
     return _Calls(max(1, (passes.done - passes.again) // one), passes.again // one)

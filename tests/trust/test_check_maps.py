@@ -502,13 +502,21 @@ def test_a_map_of_few_cells_is_skipped_with_the_reason(probe: Path, tmp_path: Pa
     assert "only 4 cells" in skipped(path, probe)
 
 
+def test_without_torch_the_reason_says_what_to_install(
+    demo: Path, probe: Path, costly: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    assert skipped(demo, probe, cam=costly).endswith("needs torch: pip install 'bias-audit[torch]'")
+
+
 def test_a_method_whose_maps_take_too_many_passes_is_skipped_with_the_reason(
     demo: Path, probe: Path, costly: str
 ) -> None:
     reason = skipped(demo, probe, cam=costly)
 
     assert reason.startswith("costly needs more than 14 passes a map")
-    assert "--cam auto" in reason
+    assert "--cam gradcam" in reason
     assert look(demo, probe, cam=costly)[1] <= 600
 
 
