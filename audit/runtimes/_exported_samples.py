@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 from audit.errors import ModelError, UnsafeModel
-from audit.runtimes._pickled import Pickled
+from audit.runtimes._pickled import MARKED, Pickled
 from audit.runtimes._torchscript_pickles import TENSORS, check_names, check_tensors, read
 
 _CALLED = (*TENSORS, "torch._utils._rebuild_parameter", "collections.OrderedDict", "torch.Size", "torch.device")
@@ -23,7 +23,7 @@ def check_samples(content: bytes, name: str, path: Path, *, hint: str) -> None:
 
     try:
         found, sizes = _opened(content, path)
-        check_names(found, path)
+        check_names(found, path, also=(MARKED,))
         check_tensors(found, sizes, path)
         _check_calls(found)
         torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

@@ -44,6 +44,7 @@ def read_safely(path: Path) -> ModelProto:
     checked: set[str] = set()
     for tensor in _tensors(model):
         _check_external(tensor, path, checked)
+        _check_length(tensor, path)
     _check_sizes(model, path)
     _check_domains(model, path)
     _check_functions(model, path)
@@ -106,6 +107,24 @@ def _check_external(tensor: TensorProto, path: Path, checked: set[str]) -> None:
                 hint="Copy it into the model's folder, under this name: it holds the weights",
             )
         checked.add(location)
+
+
+def _check_length(tensor: TensorProto, path: Path) -> None:
+    """A copy that broke off has lost the end of the weights."""
+    told = {entry.key: entry.value for entry in tensor.external_data}
+    if not told.get("length", "").isdecimal() or len(told["length"]) > LONGEST:  # it need not say
+        return
+    offset = told.get("offset", "0")
+    end = int(told["length"]) + (int(offset) if offset.isdecimal() and len(offset) <= LONGEST else 0)
+    size = (path.parent / told["location"]).stat().st_size
+    if end > size:
+        raise ModelError(
+            "a data file of the model is cut short",
+            value=f"{told['location']} of {size:,} bytes",
+            allowed=f"at least {end:,} bytes, for the tensor {tensor.name!r}",
+            where=path,
+            hint="Copy it again: it holds the weights",
+        )
 
 
 def _check_domains(model: ModelProto, path: Path) -> None:

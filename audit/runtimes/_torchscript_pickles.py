@@ -7,12 +7,12 @@ against the record it names, before torch reads either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from audit.errors import ModelError, UnsafeModel
-from audit.runtimes._pickled import MARKED, Pickled, Storage, Thing, TooDeep, read_pickle
+from audit.runtimes._pickled import Pickled, Storage, Thing, TooDeep, read_pickle
 
 _SIZES = {
     16: "ComplexDouble",
@@ -30,7 +30,7 @@ BROKEN = "the TorchScript file is broken"
 
 TENSORS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_qtensor")
 # What else torch itself makes of a pickle. Its storages and kinds of quantization are plain names of `torch`.
-_OWN = (*TENSORS, MARKED, "torch._utils._rebuild_parameter", "collections.OrderedDict", "builtins.complex")
+_OWN = (*TENSORS, "torch._utils._rebuild_parameter", "collections.OrderedDict", "builtins.complex")
 
 
 def read(content: bytes, path: Path) -> Pickled:
@@ -49,11 +49,17 @@ def read(content: bytes, path: Path) -> Pickled:
     return found
 
 
-def check_names(found: Pickled, path: Path) -> None:
-    """Nothing but classes of the file's own, which torch makes from its code, and tensors that can be checked."""
+def check_names(found: Pickled, path: Path, *, also: Collection[str] = ()) -> None:
+    """Nothing but classes of the file's own, which torch makes from its code, and tensors that can be checked.
+
+    Args:
+        found: what the pickle holds.
+        path: the file, for messages.
+        also: further names that are known here.
+    """
     for name in found.names:
         own = name.startswith(("torch.", "builtins.", "collections."))
-        known = name in _OWN or name.startswith("torch.jit._pickle.") or name.count(".") == 1
+        known = name in _OWN or name in also or name.startswith("torch.jit._pickle.") or name.count(".") == 1
         if own and not known:
             raise UnsafeModel("the file holds a weight of a kind that can't be checked", value=name, where=path)
 

@@ -43,6 +43,15 @@ def test_weights_beside_the_model_are_used_in_every_pass(tmp_path: Path) -> None
     assert np.array_equal(capture.outputs, values_of(made, [], images)["logits"])
 
 
+def test_a_data_file_that_is_cut_short_is_told(tmp_path: Path) -> None:
+    _with_data_outside(tmp_path / "net.onnx")
+    whole = (tmp_path / "net.data").read_bytes()
+    (tmp_path / "net.data").write_bytes(whole[:-1])
+
+    with pytest.raises(ModelError, match=f"cut short, got 'net.data of {len(whole) - 1:,} bytes'"):
+        open_model(tmp_path / "net.onnx")
+
+
 def test_an_old_file_with_weights_beside_it_is_lifted(tmp_path: Path) -> None:
     made = networks.small_cnn(opset=9)
     copy = onnx.ModelProto()
