@@ -8,6 +8,7 @@ from collections.abc import Mapping
 PERCENT = "\u00a0%"  # a no-break space: the sign stays with its number
 MINUS = "\u2212"
 _UNITS = {"px": "\u00a0px", "bits": "\u00a0bits", "logits": "\u00a0logits"}
+_LARGEST_RATIO = 1000  # of an interval that a group of next to nothing leaves open
 _SHARES = frozenset({"proportion", "share"})
 
 
@@ -43,9 +44,11 @@ def points(value: float | None) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """Two decimals, three where two would say 0 or 1."""
+    """Two decimals, three where two would say 0 or 1; of what is beyond a thousand times only that."""
     if value is None:
         return "–"
+    if value > _LARGEST_RATIO:
+        return f">\u2009{_LARGEST_RATIO:,}"
     if f"{value:.2f}" in ("0.00", "1.00"):
         return _kept(value, 3, exact=(0.0, 1.0))
     return f"{value:.2f}"

@@ -91,7 +91,8 @@ def flat(block: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in block.items():
         name = _NAMES.get(key, shown(key).replace("_", " ").capitalize())
         if isinstance(value, Mapping):
-            text = ", ".join(f"{shown(k).replace('_', ' ')} {_text(v)}" for k, v in value.items())
+            there = {k: v for k, v in value.items() if v is not None}
+            text = "; ".join(f"{shown(k).replace('_', ' ')}: {_text(v)}" for k, v in there.items())
         else:
             text = _text(value)
         yield name, text or "–"

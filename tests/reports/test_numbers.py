@@ -29,6 +29,10 @@ def test_ratios_say_one_and_zero_only_when_exact(value: float, shown: str) -> No
     assert numbers.ratio(value) == shown
 
 
+def test_a_ratio_that_nothing_bounds_is_no_row_of_digits() -> None:
+    assert [numbers.ratio(value) for value in (999.6, 1000.0, 163964.99)] == ["999.60", "1000.00", ">\u20091,000"]
+
+
 @given(st.floats(min_value=0, max_value=1))
 def test_zero_and_hundred_percent_stand_only_for_zero_and_one(value: float) -> None:
     shown = numbers.percent(value)
