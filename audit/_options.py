@@ -155,6 +155,7 @@ _statistics_options = (
     _option("--min-subjects", topic=_STATISTICS, metavar="N", help="Smaller groups are shown, not judged (30)."),
 )
 _workers = _option("--workers", topic=_MACHINE, metavar="N", help="Threads that read pictures (one a core, at most 8).")
+_threads = _option("--threads", topic=_MACHINE, metavar="N", help="Threads that the model computes with (one a core).")
 _device = _option("--device", topic=_MACHINE, metavar="NAME", help="auto, cpu or cuda (auto).")
 
 _within_help = 'Compare groups again among those who are alike in this; repeat it for more, or "a*b" for both at once.'
@@ -205,7 +206,7 @@ gate_options = _together(
         _option("--out", topic=_OUTPUT, metavar="DIR", help="Where junit.xml and summary.md go (RUN)."),
     )
 )
-inspect_options = _together((_label, _layout, model_options, _seed, _device))
+inspect_options = _together((_label, _layout, model_options, _seed, _device, _threads))
 survey_options = _together(
     (
         *_probe_options,
@@ -244,6 +245,7 @@ machine_options = _together(
         _device,
         _option("--batch-size", topic=_MACHINE, metavar="N", help="Images in memory at a time (32)."),
         _workers,
+        _threads,
     )
 )
 common_options = _together(

@@ -117,7 +117,7 @@ def inspect_model(path: Path, settings: RunSettings, *, probe: Path | None = Non
     Raises AuditError as an audit would, but a model whose picture size nobody states is still described as far as
     its file goes (not with a probe set: then the size is needed).
     """
-    model = open_model(path, device=settings.device)
+    model = open_model(path, device=settings.device, threads=settings.threads)
     try:
         return _inspect(model, settings, probe)
     finally:

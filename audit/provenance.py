@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from audit.groups import Grouping
 
-_MACHINE = ("device", "batch_size", "workers")  # how fast, not what: these stand in the record's `run` block
+_MACHINE = ("device", "batch_size", "workers", "threads")  # how fast, not what: these stand in the record's `run` block
 _VERSIONS = ("numpy", "pandas", "pillow", "onnx", "onnxruntime", "torch", "scipy")
 
 
@@ -113,14 +114,18 @@ def _stat(path: Path) -> tuple[int, int] | None:
     return found.st_size, found.st_mtime_ns
 
 
-def machine_block(plan: Plan) -> dict[str, Any]:
-    """The part of the record's `run` that says what computed the figures; read after the pass, for the guard's sake."""
+def machine_block(plan: Plan, threads: int | None) -> dict[str, Any]:
+    """The part of the record's `run` that says what computed the figures; read after the pass, for the guard's sake.
+
+    `threads` are those that the model was opened with, None: as many as there are cores.
+    """
     guard = plan.model.guard
     return {
         "device": plan.model.device,
         "provider": plan.model.provider,
         "batch_size": plan.batch_size,
         "workers": plan.workers,
+        "threads": threads or os.cpu_count(),
         "tap_guard": guard if guard is None or math.isfinite(guard) else "not finite",
         "versions": versions(),
     }

@@ -80,14 +80,14 @@ def run_audit(
         result = evaluate(prepared, folder, records, wanted, block)
         result, took = with_trust(result, plan, folder, wanted, trust_progress)
         folder.keep_differences(result.difference_maps)
-        said = {"trust": took, "model": str(model), "probe": str(probe), "fingerprint": mark, **machine_block(plan)}
+        said = {"trust": took, "model": str(model), "probe": str(probe), "fingerprint": mark}
         result = dataclasses.replace(
             result,
             notes=(*result.notes, *plan.model.notes),
             mean_maps=mean_maps,
             records=folder.table(keep=out is not None),
             files=folder.hashes(),
-            run={**figures, **said},
+            run={**figures, **said, **machine_block(plan, wanted.threads)},
         )
         if rules is not None:
             result = dataclasses.replace(result, verdict=judge(result, rules).to_json())
@@ -101,7 +101,7 @@ def run_audit(
 def _prepared(model: str | Path, probe: str | Path, settings: RunSettings, rules: Policy | None) -> Iterator[Prepared]:
     """Probe set and model opened, what to measure planned, the rules held against that; closes the model at the end."""
     probe_set = read_probe(probe, probe_options(settings))
-    with contextlib.closing(open_model(model, device=settings.device)) as opened:
+    with contextlib.closing(open_model(model, device=settings.device, threads=settings.threads)) as opened:
         prepared = prepare(opened, probe_set, settings)
         if rules is not None:
             _check_rules(rules, prepared)

@@ -67,6 +67,7 @@ class RunSettings:
     device: str = "auto"
     batch_size: int = 32
     workers: int | None = None
+    threads: int | None = None
 
     @property
     def checked(self) -> int:
@@ -111,6 +112,7 @@ _RUN: Mapping[str, Kind] = {
     "device": _toml.choice("auto", "cpu", "cuda"),
     "batch_size": _toml.whole(1),
     "workers": _toml.whole(1),
+    "threads": _toml.whole(1, 1024),
 }
 
 

@@ -103,7 +103,7 @@ def test_every_setting_that_is_typed_reaches_the_run(ran: Ran) -> None:
         "model.onnx --probe faces --label sex --subject who --group skin --group skin*sex --band age=0,18,60 "
         "--layout fairface --limit 9 --task classification --output y --classes a,b --positive b --threshold 0.6 "
         "--abstain-below 0.1 --preprocess raw --layers l1,l2 --cam gradcam --seed 3 --alpha 0.1 --min-subjects 10 "
-        "--accept-chance --device cpu --batch-size 4 --workers 2 --force"
+        "--accept-chance --device cpu --batch-size 4 --workers 2 --threads 5 --force"
     )
     main(shlex.split(typed))
 
@@ -111,7 +111,7 @@ def test_every_setting_that_is_typed_reaches_the_run(ran: Ran) -> None:
         label="sex", subject="who", groups=("skin", "skin*sex"), bands={"age": (0.0, 18.0, 60.0)}, layout="fairface",
         limit=9, task="classification", output="y", classes=("a", "b"), positive="b", threshold=0.6, abstain_below=0.1,
         preprocess="raw", layers=("l1", "l2"), cam="gradcam", seed=3, alpha=0.1, min_subjects=10, accept_chance=True,
-        device="cpu", batch_size=4, workers=2,
+        device="cpu", batch_size=4, workers=2, threads=5,
     )  # fmt: skip
     assert (seen["force"], seen["resume"]) == (True, False)
 

@@ -168,14 +168,15 @@ def test_an_unknown_setting_is_named() -> None:
 
 
 def test_settings_that_only_say_how_fast_stand_in_run(model: Path, probe: Path, tmp_path: Path) -> None:
-    audit.run_audit(model, probe=probe, out=tmp_path / "out", settings=RunSettings(batch_size=8))
+    audit.run_audit(model, probe=probe, out=tmp_path / "out", settings=RunSettings(batch_size=8, threads=1))
     held = record(tmp_path / "out")
 
-    assert held["run"]["batch_size"] == 8
-    assert not {"batch_size", "workers", "device"} & set(held["settings"])
+    assert (held["run"]["batch_size"], held["run"]["threads"]) == (8, 1)
+    assert not {"batch_size", "workers", "threads", "device"} & set(held["settings"])
     assert set(held["settings"]) == {f.name for f in dataclasses.fields(RunSettings)} - {
         "batch_size",
         "workers",
+        "threads",
         "device",
     }
 
