@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +41,10 @@ def read_safely(path: Path) -> ModelProto:
         raise ModelError("not an ONNX model: it holds no network", where=path)
     if any(isinstance(text, bytes) for text in _texts(model)):
         raise ModelError("the ONNX file is damaged: it holds names that are no text", where=path)
-    checked: set[str] = set()
+    sizes: dict[str, int] = {}
     for tensor in _tensors(model):
-        _check_external(tensor, path, checked)
-        _check_length(tensor, path)
+        _check_external(tensor, path, sizes)
+        _check_length(tensor, path, sizes)
     _check_sizes(model, path)
     _check_domains(model, path)
     _check_functions(model, path)
@@ -71,14 +71,14 @@ def _check_sizes(model: ModelProto, path: Path) -> None:
             )
 
 
-def _check_external(tensor: TensorProto, path: Path, checked: set[str]) -> None:
-    """Where a tensor is stored; `checked` are the places that were found good."""
+def _check_external(tensor: TensorProto, path: Path, sizes: dict[str, int]) -> None:
+    """Where a tensor is stored; `sizes` are the bytes of the files that were found good."""
     folder = path.parent.resolve()
     locations = [entry.value for entry in tensor.external_data if entry.key == "location"]
     if tensor.external_data and not locations:
         raise ModelError(f"the tensor {tensor.name!r} is stored in a file that is not named", where=path)
     for location in locations:
-        if location in checked:
+        if location in sizes:
             continue
         if len(location) > LONGEST:
             raise UnsafeModel(f"the tensor {tensor.name!r} is stored in a file whose name is far too long", where=path)
@@ -106,17 +106,17 @@ def _check_external(tensor: TensorProto, path: Path, checked: set[str]) -> None:
                 where=path,
                 hint="Copy it into the model's folder, under this name: it holds the weights",
             )
-        checked.add(location)
+        sizes[location] = (folder / location).stat().st_size
 
 
-def _check_length(tensor: TensorProto, path: Path) -> None:
+def _check_length(tensor: TensorProto, path: Path, sizes: Mapping[str, int]) -> None:
     """A copy that broke off has lost the end of the weights."""
     told = {entry.key: entry.value for entry in tensor.external_data}
     if not told.get("length", "").isdecimal() or len(told["length"]) > LONGEST:  # it need not say
         return
     offset = told.get("offset", "0")
     end = int(told["length"]) + (int(offset) if offset.isdecimal() and len(offset) <= LONGEST else 0)
-    size = (path.parent / told["location"]).stat().st_size
+    size = sizes[told["location"]]
     if end > size:
         raise ModelError(
             "a data file of the model is cut short",

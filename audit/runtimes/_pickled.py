@@ -152,21 +152,22 @@ class _Machine:
                 self.stack.append(value)  # only says of what type a list or a dictionary is
             case Name(name=name), (Name(name=made), Name(name="torch.Tensor"), tuple(given), marks) if name == MARKED:
                 _check_marks(marks)
-                self.found.things.append(Thing(made, [given]))
-                self.stack.append(self.found.things[-1])
+                self._make(made, [given])
             case Name(name=name), tuple():
-                self.found.things.append(Thing(name, [arguments]))
-                self.stack.append(self.found.things[-1])
+                self._make(name, [arguments])
             case _:
                 raise ValueError("a call of what is no function")
 
     def new(self) -> None:
         match self.pop(2):
             case Name(name=name), ():
-                self.found.things.append(Thing(name, []))  # torch gives it all it needs as its state
-                self.stack.append(self.found.things[-1])
+                self._make(name, [])  # torch gives it all it needs as its state
             case _:
                 raise ValueError("a class that is none")
+
+    def _make(self, name: str, held: list[Any]) -> None:
+        self.found.things.append(Thing(name, held))
+        self.stack.append(self.found.things[-1])
 
     def build(self) -> None:
         thing, state = self.pop(2)
