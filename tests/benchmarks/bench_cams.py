@@ -22,7 +22,7 @@ from typing import Any
 from audit.probes import Batch, ProbeOptions, ProbeSet, read_probe
 from tests.benchmarks._alternating import Times, Work, alternate, each
 from tests.benchmarks._networks import eager, write
-from tests.benchmarks.bench_audit import decoded, write_probe
+from tests.benchmarks._probe import decoded, write_probe
 from tests.benchmarks.bench_taps import arguments, auditing, bare, layer_activation, prepared_for
 from tests.support import peers
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks.bench_audit import write_probe
+from tests.benchmarks._probe import write_probe
 
 
 def peak(folder: Path, model: Path, images: int) -> float:

@@ -77,7 +77,7 @@ def main() -> None:
         child(*sys.argv[2:])
         return
     from tests.benchmarks._networks import FORMATS, NETWORKS, write
-    from tests.benchmarks.bench_audit import write_probe
+    from tests.benchmarks._probe import write_probe
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=["resnet18", "mobilenet_v2"])

@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from audit.engines.local import in_step
+from audit.measures import Measure
 from audit.planning import Prepared, prepare
 from audit.probes import Batch, ProbeOptions, ProbeSet, read_probe
 from audit.runtimes import open_model
 from audit.settings import RunSettings
 from tests.benchmarks._alternating import Work, alternate, each
 from tests.benchmarks._networks import FORMATS, NETWORKS, eager, write
-from tests.benchmarks.bench_audit import decoded, write_probe
+from tests.benchmarks._probe import decoded, write_probe
 
 HEAD = """\
 | network | file | map | what | bare pass | ratio | of processor time |
@@ -45,14 +46,15 @@ def auditing(prepared: Prepared) -> Work:
 
 def looking(prepared: Prepared) -> Work:
     """Only outputs, strengths, and the focus of one map on regions."""
-    measures = [
-        one
-        for one in prepared.plan.measures
-        if one.family == "activations" or ("region" in one.parameters and one.parameters["target"] == "predicted")
-    ]
-    asked = tuple(one for one in measures if one.parameters.get("cam") != "infocam")
+
+    def asked(measure: Measure) -> bool:
+        told = measure.parameters
+        focus = "region" in told and told["target"] == "predicted" and told["cam"] != "infocam"
+        return measure.family == "activations" or focus
+
+    kept = tuple(filter(asked, prepared.plan.measures))
     plan = dataclasses.replace(
-        prepared.plan, measures=asked, targets=("predicted",), rivals=False, evidence=None, mean_maps=False
+        prepared.plan, measures=kept, targets=("predicted",), rivals=False, evidence=None, mean_maps=False
     )
     return lambda batches: list(in_step(plan, batches))
 
